@@ -1,0 +1,328 @@
+"""Capture: record one training step, then replay it without a graph and without allocating.
+
+Why. A step of a small network is some thirty array calls of a quarter microsecond each. Around
+them, plain autograd spends several times as long on growing a graph, walking it and allocating
+results. None of that changes from step to step: the same calls run on the same shapes.
+
+How. Operations, losses and optimizer rules are written in the calls of a namespace `k`
+(`nnkit.functions.base`). Plainly, `k` is NumPy. To capture, a step runs once with a `Recorder` in
+its place: it computes just the same, and writes down every call with the arrays it read and wrote.
+
+1. *Places.* Python objects come and go (each `x.T` is a new one), so an array is written down as
+   where it lies: a `Place` is a storage with offset, shape, strides and dtype. Storages are
+   - fixed: parameters, the optimizer's vectors, running statistics. They are used where they are.
+   - constant: numbers. Calls on constants alone are done once and not written down.
+   - given: what differs from step to step: the batch, the optimizer's numbers for that step.
+   - made: results of calls. They get memory of their own, once.
+   An array that lies in none of them was made behind the recorder's back, and so might be a frozen
+   value: such a step is not captured. Neither is one that looks at values (`loss.item()` inside a
+   forward), because what Python does with a value cannot be seen.
+
+2. *Fitting.* The gradient of a parameter that is made in one piece is made right in the
+   optimizer's gradient vector. A result that a linear layer reads gets its row of ones for the
+   bias right behind it, where nothing else writes. Calls that neither a parameter nor other state
+   depends on (the value of the loss, for one) are left out: losses of many steps are computed
+   together afterwards, from the predictions.
+
+3. *Replay.* What is left becomes the body of a generated Python function, one line a call: a loop
+   over the steps, with what is given for each step as loop variables.
+
+Before it is used, a replayed step is compared, bit for bit, with a plain one on other data than it
+was recorded with. If anything differs, or changes later (a layer, an option, a shape, a dtype),
+the step is recorded anew or run plainly; the numbers are the same either way.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .functions.base import Array, Kernels, address, is_basic_index, kernels, over_both
+from .optim import aligned
+
+
+class Uncapturable(Exception):
+    """This computation cannot be replayed; it has to be run plainly."""
+
+
+@dataclass(eq=False)
+class Storage:
+    """A piece of memory: `kind` is "fixed", "constant", "given" or "made"."""
+
+    kind: str
+    array: Array  # kept alive, so that no other array can come to lie at its address
+    wide: Array | None = None  # the same with a column of ones, where there is one
+    moved_to: tuple[Storage, int] | None = None  # made in another storage, at this offset
+    initial: bool = False  # starts with the values it had when it was recorded
+
+    def home(self) -> Storage:
+        return self.moved_to[0] if self.moved_to else self
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array lies."""
+
+    storage: Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def on(self, memory: Array, shift: int = 0) -> Array:
+        """The array at this place, if `memory` is its storage."""
+        offset = self.offset + shift
+        return np.ndarray(self.shape, self.dtype, memory, offset, self.strides)
+
+
+@dataclass
+class Call:
+    """One line of the log."""
+
+    function: Callable[..., Any]
+    arguments: list[Any]  # places, or things that are no arrays
+    out: Place
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Recorder(Kernels):
+    """The namespace that computes like `Kernels` and writes down what it does."""
+
+    recording = True
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._starts: list[int] = []
+        self._ranges: list[tuple[int, Storage]] = []  # (end, storage), parallel to _starts
+
+    # Places ---------------------------------------------------------------------------------
+
+    def know(self, kind: str, array: Array, storage: Storage | None = None) -> Storage:
+        """Make the memory of `array` a storage (or another name of `storage`)."""
+        storage = storage or Storage(kind, array)
+        start = address(array)
+        i = bisect.bisect_left(self._starts, start)
+        if i < len(self._starts) and self._starts[i] == start:
+            if self._ranges[i][0] >= start + array.nbytes:
+                return self._ranges[i][1]
+            self._ranges[i] = (start + array.nbytes, storage)
+        else:
+            self._starts.insert(i, start)
+            self._ranges.insert(i, (start + array.nbytes, storage))
+        return storage
+
+    def place(self, array: Array) -> Place:
+        """Where `array` lies."""
+        start = address(array)
+        i = bisect.bisect_right(self._starts, start) - 1
+        if i < 0 or start >= self._ranges[i][0]:
+            raise Uncapturable("an array was made outside of nnkit's operations")
+        storage = self._ranges[i][1]
+        return Place(storage, start - self._starts[i], array.shape, array.strides, array.dtype)
+
+    # Recording ------------------------------------------------------------------------------
+
+    def __getattribute__(self, name: str) -> Any:
+        value = super().__getattribute__(name)
+        if name in _RECORDED:
+            return functools.partial(self.record, value)
+        return value
+
+    def record(
+        self, function: Callable[..., Any], *arguments: Any, out: Any = None, **options: Any
+    ) -> Array:
+        """Run `function` and write the call down."""
+        if any(isinstance(v, np.ndarray) for v in _leaves(options.get("index"))):
+            raise Uncapturable("an index was computed from values")
+        places = [self.place(a) if isinstance(a, np.ndarray) else a for a in arguments]
+        into = None if out is None else self.place(out)
+        result = np.asarray(function(*arguments, out=out, **options))
+        storages = [p.storage for p in places if isinstance(p, Place)]
+        drawn = any(isinstance(a, np.random.Generator) for a in arguments)
+        if into is None:
+            constant = not drawn and all(s.kind == "constant" for s in storages)
+            self.know("constant" if constant else "made", result)
+            if constant:
+                return result
+            into = self.place(result)
+        elif into.storage.kind == "constant":  # a temporary made from constants alone
+            into.storage.kind, into.storage.initial = "made", True
+        arrays = [a for a in (*arguments, result) if isinstance(a, np.ndarray)]
+        floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
+        for i, a in enumerate(places):
+            if isinstance(a, (int, float)):
+                number = np.asarray(a, floats[0] if floats else None)
+                self.know("constant", number)
+                places[i] = self.place(number)
+        self.calls.append(Call(function, places, into, options))
+        return result
+
+    def escape(self, tensor: Any) -> None:
+        raise Uncapturable("a forward pass looked at values")
+
+    def constant(self, x: Any) -> Any:
+        if isinstance(x, np.ndarray):
+            self.know("constant", x)
+        return x
+
+    def reshape(self, x: Array, *, shape: tuple[int, ...], out: Any = None) -> Array:
+        view = x.reshape(shape)
+        if np.may_share_memory(view, x):
+            return view
+        return self.record(Kernels.reshape, x, shape=shape)
+
+    def with_ones(self, x: Array) -> Array:
+        place = self.place(x)
+        storage = place.storage
+        whole = place.offset == 0 and x.size == storage.array.size
+        if storage.wide is not None and storage.wide[:, :-1].shape == x.shape and not place.offset:
+            return storage.wide
+        wide = Kernels.with_ones(x)
+        if storage.kind == "made" and whole and x.T.flags.c_contiguous and not storage.moved_to:
+            storage.wide = wide
+            self.know("made", wide.T, storage)
+            return wide
+        self.know("made", wide if wide.flags.c_contiguous else wide.T).initial = True
+        self.record(Kernels.copy, x, out=wide[:, :-1])
+        return wide
+
+    def stacked(self, top: Array, bottom: Array) -> Array:
+        joined = over_both(top, bottom)
+        if joined is None:
+            return self.record(Kernels.concatenate, top, bottom[None], axis=0)
+        return joined
+
+
+_OWN = {"constant", "escape", "reshape", "with_ones", "stacked", "recording"}
+_RECORDED = {name for name in vars(Kernels) if not name.startswith("_")} - _OWN
+
+
+def _leaves(index: Any) -> tuple[Any, ...]:
+    return index if isinstance(index, tuple) else (index,)
+
+
+class Program:
+    """The calls of a log that matter for `wanted` and for state, as one Python function."""
+
+    def __init__(self, recorder: Recorder, wanted: Iterable[Place] = ()) -> None:
+        self.wanted = list(wanted)
+        self.calls = _needed(recorder.calls, [p.storage for p in self.wanted])
+        self._memory: dict[Storage, Array] = {}
+        self._names: dict[Any, str] = {}
+        self._scope: dict[str, Any] = {}
+        #: For each given storage, the views that the loop takes: (place, as bound `dot` or not).
+        self.given: dict[Storage, list[tuple[Place, bool]]] = {}
+        self._loop_names: dict[Storage, list[str]] = {}
+        self._lines = [self._line(call) for call in self.calls]
+
+    def compile(self, *groups: Sequence[Storage]) -> Callable[..., None]:
+        """A function of one list a group, each entry the views of that group for one step."""
+        names = [[n for s in group for n in self._loop_names.get(s, [])] for group in groups]
+        used = [f"g{i}" for i in range(len(groups))]
+        targets = ", ".join(f"({', '.join(n)},)" if n else "_" for n in names)
+        body = "\n        ".join(self._lines) or "pass"
+        source = f"def run({', '.join(used)}):\n    for {targets}, in zip({', '.join(used)}):\n        {body}\n"
+        exec(compile(source, "<captured step>", "exec"), self._scope)
+        run: Callable[..., None] = self._scope["run"]
+        return run
+
+    def views(self, storage: Storage, memory: Array) -> tuple[Any, ...]:
+        """What the loop takes for `storage` in a step for which it lies in `memory`."""
+        return tuple(
+            place.on(memory).dot if bound else place.on(memory)
+            for place, bound in self.given.get(storage, [])
+        )
+
+    def array(self, place: Place) -> Array:
+        """The array of the program at `place` (not for given storages)."""
+        storage, shift = place.storage, 0
+        if storage.moved_to:
+            storage, shift = storage.moved_to
+        return place.on(self._memory_of(storage), shift)
+
+    def _memory_of(self, storage: Storage) -> Array:
+        if storage.kind != "made":
+            return _flat(storage.array)
+        if storage not in self._memory:
+            array = storage.array if storage.wide is None else storage.wide
+            memory = aligned((array.size,), array.dtype)
+            if storage.initial:
+                memory[:] = _flat(array)
+            if storage.wide is not None:
+                memory[storage.array.size :] = 1
+            self._memory[storage] = memory
+        return self._memory[storage]
+
+    # Writing the function -------------------------------------------------------------------
+
+    def _line(self, call: Call) -> str:
+        function, out = call.function, self._name(call.out)
+        if function is Kernels.dot:
+            a, b = call.arguments
+            return f"{self._name(a, bound=True)}({self._name(b)}, {out})"
+        if function is Kernels.sum or function is Kernels.max:
+            reduce = (np.add if function is Kernels.sum else np.maximum).reduce
+            axis, keep = call.options.get("axis"), call.options.get("keepdims", False)
+            return f"{self._name(reduce)}({self._name(call.arguments[0])}, {axis}, None, {out}, {keep})"
+        if function is Kernels.copy:
+            return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
+        if function is Kernels.indicator:
+            function, call = call.arguments[0], Call(function, call.arguments[1:], call.out)
+        names = [self._name(a) for a in call.arguments]
+        if isinstance(function, np.ufunc) and not call.options:
+            return f"{self._name(function)}({', '.join([*names, out])})"
+        options = {**call.options}
+        partial = functools.partial(function, **options) if options else function
+        return f"{self._name(partial)}({', '.join([*names, f'out={out}'])})"
+
+    def _name(self, thing: Any, *, bound: bool = False) -> str:
+        """The name in the generated function of a place, a function or another object."""
+        key = (thing, bound) if isinstance(thing, Place) else id(thing)
+        if key in self._names:
+            return self._names[key]
+        name = self._names[key] = f"v{len(self._names)}"
+        if isinstance(thing, Place) and thing.storage.kind == "given":
+            self.given.setdefault(thing.storage, []).append((thing, bound))
+            self._loop_names.setdefault(thing.storage, []).append(name)
+        elif isinstance(thing, Place):
+            array = self.array(thing)
+            self._scope[name] = array.dot if bound else array
+        else:
+            self._scope[name] = thing
+        return name
+
+
+def _flat(array: Array) -> Array:
+    """The memory of a contiguous array as a vector."""
+    return np.ndarray(array.size, array.dtype, array if array.flags.c_contiguous else array.T)
+
+
+def _needed(calls: list[Call], wanted: Iterable[Storage]) -> list[Call]:
+    """The calls that `wanted`, fixed storages or random generators depend on, in order."""
+    live = {s.home() for s in wanted}
+    kept: list[Call] = []
+    for call in reversed(calls):
+        target = call.out.storage.home()
+        drawn = any(isinstance(a, np.random.Generator) for a in call.arguments)
+        if target in live or target.kind in ("fixed", "given") or drawn:
+            kept.append(call)
+            live.add(target)
+            live.update(a.storage.home() for a in call.arguments if isinstance(a, Place))
+    return kept[::-1]
+
+
+class recording:
+    """`with recording() as recorder:` runs operations under a new recorder."""
+
+    def __enter__(self) -> Recorder:
+        self.recorder = Recorder()
+        self._token = kernels.set(self.recorder)
+        return self.recorder
+
+    def __exit__(self, *exception: Any) -> None:
+        kernels.reset(self._token)

@@ -1,0 +1,272 @@
+"""What a differentiable operation is: a forward and a backward rule on plain arrays.
+
+Rules are written in the calls of a *namespace* `k` (see `Kernels`), never in NumPy directly.
+Run with `Kernels` they simply compute. Run with the recorder of `nnkit.capture` the very same
+rules compute and leave a log that can be replayed without allocating anything. That is why a
+rule obeys three laws:
+
+1. every number it makes comes from a call on `k` (views such as `x.T` or `x[1:]` are free);
+2. it never branches on values, only on shapes and on which gradients are needed;
+3. it never writes into its inputs or its saved arrays; `out=` is for its own temporaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Gradients = Sequence[Array | None]
+
+
+class Kernels:
+    """The array calls that rules are written in: here NumPy's own, run at once.
+
+    Every call takes arrays (or Python numbers) first and may take `out=`; the rest are options.
+    """
+
+    recording: ClassVar[bool] = False
+
+    add = np.add
+    subtract = np.subtract
+    multiply = np.multiply
+    divide = np.divide
+    negative = np.negative
+    power = np.power
+    square = np.square
+    sqrt = np.sqrt
+    exp = np.exp
+    expm1 = np.expm1
+    log = np.log
+    log1p = np.log1p
+    absolute = np.absolute
+    sign = np.sign
+    sin = np.sin
+    cos = np.cos
+    tanh = np.tanh
+    reciprocal = np.reciprocal
+    maximum = np.maximum
+    minimum = np.minimum
+    greater = np.greater
+    greater_equal = np.greater_equal
+    less = np.less
+    less_equal = np.less_equal
+    equal = np.equal
+    logical_and = np.logical_and
+    matmul = np.matmul
+    isfinite = np.isfinite
+
+    @staticmethod
+    def dot(a: Array, b: Array, *, out: Array | None = None) -> Array:
+        """a @ b for two matrices, straight to BLAS."""
+        result: Array = a.dot(b) if out is None else a.dot(b, out)
+        return result
+
+    @staticmethod
+    def sum(
+        x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
+    ) -> Array:
+        result: Array = np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        return result
+
+    @staticmethod
+    def max(
+        x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
+    ) -> Array:
+        result: Array = np.maximum.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        return result
+
+    @staticmethod
+    def copy(x: Array, *, out: Array | None = None) -> Array:
+        """A copy in the same memory order (or into `out`, cast to its dtype)."""
+        if out is None:
+            return x.copy(order="K")
+        np.copyto(out, x)
+        return out
+
+    @staticmethod
+    def cast(x: Array, *, dtype: Any, out: Array | None = None) -> Array:
+        if out is None:
+            return x.astype(dtype)
+        np.copyto(out, x, casting="same_kind")
+        return out
+
+    @staticmethod
+    def indicator(compare: Any, a: Array, b: Any, *, out: Array | None = None) -> Array:
+        """1 where `compare(a, b)` holds and 0 elsewhere, in the dtype of `a`."""
+        if out is None:
+            out = np.empty_like(a, shape=np.broadcast_shapes(a.shape, np.shape(b)))
+        result: Array = compare(a, b, out)
+        return result
+
+    @staticmethod
+    def where(mask: Array, a: Any, b: Any, *, out: Array | None = None) -> Array:
+        if out is None:
+            return np.where(mask, a, b)
+        np.copyto(out, b)
+        np.copyto(out, a, where=mask)
+        return out
+
+    @staticmethod
+    def reshape(x: Array, *, shape: tuple[int, ...], out: Array | None = None) -> Array:
+        """A view where memory allows one, else a copy."""
+        if out is None:
+            return x.reshape(shape)
+        np.copyto(out, x.reshape(shape))
+        return out
+
+    @staticmethod
+    def concatenate(*arrays: Array, axis: int, out: Array | None = None) -> Array:
+        return np.concatenate(arrays, axis=axis, out=out)
+
+    @staticmethod
+    def gather(x: Array, *, index: Any, out: Array | None = None) -> Array:
+        """x[index], copied (basic slices need no call: they are views)."""
+        result: Array = np.array(x[index])
+        if out is None:
+            return result
+        np.copyto(out, result)
+        return out
+
+    @staticmethod
+    def scatter(
+        values: Array, *, index: Any, shape: tuple[int, ...], out: Array | None = None
+    ) -> Array:
+        """Zeros of `shape` with `values` added at `index`; repeated places add up."""
+        if out is None:
+            out = np.empty(shape, values.dtype)
+        out.fill(0)
+        if is_basic_index(index):
+            out[index] = values
+        else:
+            np.add.at(out, index, values)
+        return out
+
+    @staticmethod
+    def random(
+        generator: np.random.Generator,
+        *,
+        shape: tuple[int, ...],
+        dtype: Any,
+        out: Array | None = None,
+    ) -> Array:
+        """Uniform numbers in [0, 1), drawn from `generator`."""
+        result: Array = generator.random(shape, dtype, out)
+        return result
+
+    def escape(self, tensor: Any) -> None:
+        """Called where values leave the graph for Python's eyes: of interest to a recorder."""
+
+    @staticmethod
+    def constant(x: Array) -> Array:
+        """Numbers that depend on shapes alone."""
+        return x
+
+    @staticmethod
+    def with_ones(x: Array) -> Array:
+        """`x` of shape (n, d) with a column of ones after it: (n, d + 1), same memory order."""
+        n, d = x.shape
+        if x.flags.c_contiguous or not x.flags.f_contiguous:
+            wide = np.empty((n, d + 1), x.dtype)
+        else:
+            wide = np.empty((d + 1, n), x.dtype).T
+        wide[:, :d] = x
+        wide[:, d] = 1
+        return wide
+
+    @staticmethod
+    def stacked(top: Array, bottom: Array) -> Array:
+        """The matrix `top` (d, m) with the row `bottom` (m,) under it: (d + 1, m), C order.
+
+        Costs nothing where the two lie next to each other in memory, as the weight and bias of a
+        linear layer do; otherwise they are copied.
+        """
+        joined = over_both(top, bottom)
+        return np.concatenate((top, bottom[None])) if joined is None else joined
+
+
+def address(x: Array) -> int:
+    """Where the first element of `x` lies in memory."""
+    return int(x.__array_interface__["data"][0])
+
+
+def over_both(top: Array, bottom: Array) -> Array | None:
+    """One C-ordered view over `top` and the row right below it, or None where they lie apart."""
+    owner = top.base
+    if owner is None or owner is not bottom.base or not top.flags.c_contiguous:
+        return None
+    start = address(top)
+    if start + top.nbytes != address(bottom) or not bottom.flags.c_contiguous:
+        return None
+    return np.ndarray((top.shape[0] + 1, top.shape[1]), top.dtype, owner, start - address(owner))
+
+
+def is_basic_index(index: Any) -> bool:
+    """True for integers, slices, `...` and None: NumPy answers those with a view."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(
+        part is None or part is Ellipsis or isinstance(part, (int, np.integer, slice))
+        for part in parts
+    ) and not any(isinstance(part, (bool, np.bool_)) for part in parts)
+
+
+class ScalarKernels(Kernels):
+    """The same calls for 0-d arrays, which NumPy answers with scalars: no use as `out=`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        call = super().__getattribute__(name)
+        if not callable(call) or name in ("__class__", "constant"):
+            return call
+
+        def without_out(*args: Any, out: Any = None, **options: Any) -> Array:
+            return np.asarray(call(*args, **options))
+
+        return without_out
+
+
+SCALAR_KERNELS = ScalarKernels()
+
+#: The namespace in force. Plain unless a step is being recorded.
+kernels: ContextVar[Kernels] = ContextVar("kernels", default=Kernels())
+
+
+class Function:
+    """One differentiable operation.
+
+    `forward(k, *arrays)` returns the output and what the backward rule needs of it.
+    `backward(k, grad, saved, needs)` takes dL/d(output) and returns dL/d(input) for each input,
+    None where `needs` says that nobody asks.
+    """
+
+    #: True where `backward` may hand on `grad` itself (or a view of it) instead of a new array.
+    passes_gradient_on: ClassVar[bool] = False
+
+    #: The rule in words and formula, shown where a graph is explained.
+    rule: ClassVar[str] = ""
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__.lower()
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        raise NotImplementedError
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        raise NotImplementedError
+
+
+def unbroadcast(k: Kernels, grad: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `grad` over the axes along which an operand of `shape` was broadcast."""
+    if grad.shape == shape:
+        return grad
+    lead = grad.ndim - len(shape)
+    stretched = tuple(
+        lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1
+    )
+    axes = (*range(lead), *stretched)
+    total = k.sum(grad, axis=axes, keepdims=True)
+    return k.reshape(total, shape=shape)

@@ -1,0 +1,84 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Function, Gradients, Kernels, unbroadcast
+
+
+class MatMul(Function):
+    """a @ b for matrices, stacks of matrices and vectors, as `numpy.matmul`."""
+
+    rule = "dA = dY·Bᵀ, dB = Aᵀ·dY"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        a, b = inputs
+        return k.matmul(a, b), (a, b)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        a, b = saved
+        # A vector takes part as a matrix of one row (left) or one column (right).
+        left = a[None, :] if a.ndim == 1 else a
+        right = b[:, None] if b.ndim == 1 else b
+        if a.ndim == 1:
+            grad = np.expand_dims(grad, -1 if b.ndim == 1 else -2)
+        if b.ndim == 1:
+            grad = np.expand_dims(grad, -1)
+        results: list[Array | None] = [None, None]
+        if needs[0]:
+            d_left = k.matmul(grad, np.swapaxes(right, -1, -2))
+            results[0] = k.reshape(unbroadcast(k, d_left, left.shape), shape=a.shape)
+        if needs[1]:
+            d_right = k.matmul(np.swapaxes(left, -1, -2), grad)
+            results[1] = k.reshape(unbroadcast(k, d_right, right.shape), shape=b.shape)
+        return results
+
+
+class Linear(Function):
+    """x Wᵀ + b for x (n, in), W (out, in), b (out,).
+
+    The bias is one more row under Wᵀ, met by a column of ones beside x: a single product gives
+    the output, and a single product gives the gradients of weight and bias together. In memory
+    the output lies unit by unit (its transpose is C-ordered), which is what BLAS writes fastest.
+    """
+
+    rule = "dx = dY·W, dW = dYᵀ·x, db = the sum of dY over the examples"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        x, weight, bias = inputs
+        wide = k.with_ones(x)
+        parameters = k.stacked(weight.T, bias)
+        return k.dot(parameters.T, wide.T).T, (wide, weight)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        wide, weight = saved
+        dx = k.dot(weight.T, grad.T).T if needs[0] else None
+        if not (needs[1] or needs[2]):
+            return dx, None, None
+        both = k.dot(wide.T, grad)
+        return dx, both[:-1].T, both[-1]
+
+
+class LinearWithoutBias(Function):
+    """x Wᵀ for x (n, in) and W (out, in)."""
+
+    rule = "dx = dY·W, dW = dYᵀ·x"
+
+    @property
+    def name(self) -> str:
+        return "linear"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        x, weight = inputs
+        return k.dot(weight, x.T).T, (x, weight)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        x, weight = saved
+        return (
+            k.dot(weight.T, grad.T).T if needs[0] else None,
+            k.dot(x.T, grad).T if needs[1] else None,
+        )

@@ -1,0 +1,160 @@
+"""Losses, example by example: shape of the targets in, one loss per element (or per row) out.
+
+Averaging is a separate operation, so that the losses of many batches can be taken at once.
+Targets are data: no gradient flows to them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .activations import logistic
+from .base import Array, Function, Gradients, Kernels
+
+
+class SquaredError(Function):
+    rule = "d(p - t)² = 2(p - t)·dp"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        difference = k.subtract(inputs[0], inputs[1])
+        return k.square(difference), difference
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        slope = k.multiply(saved, 2.0)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class AbsoluteError(Function):
+    rule = "d|p - t| = sign(p - t)·dp"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        difference = k.subtract(inputs[0], inputs[1])
+        return k.absolute(difference), difference
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        slope = k.sign(saved)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class HuberError(Function):
+    """½d² while |d| ≤ δ, then δ(|d| - ½δ) (Huber, 1964), as c(|d| - ½c) with c = min(|d|, δ)."""
+
+    rule = "dp receives (p - t) limited to ±δ"
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = delta
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        difference = k.subtract(inputs[0], inputs[1])
+        size = k.absolute(difference)
+        core = k.minimum(size, self.delta)
+        size = k.subtract(size, k.multiply(core, 0.5), out=size)
+        return k.multiply(size, core, out=size), difference
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        slope = k.minimum(saved, self.delta)
+        slope = k.maximum(slope, -self.delta, out=slope)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class HingeError(Function):
+    """max(0, 1 - t·s) for targets ±1 and a score s (Cortes and Vapnik, 1995)."""
+
+    rule = "dscore = -t where t·score < 1, else 0"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        score, target = inputs
+        margin = k.multiply(score, target)
+        margin = k.subtract(1.0, margin, out=margin)
+        return k.maximum(margin, 0.0), (margin, target)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        margin, target = saved
+        slope = k.indicator(np.greater, margin, 0.0)
+        slope = k.multiply(slope, target, out=slope)
+        slope = k.negative(slope, out=slope)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class BinaryCrossEntropyError(Function):
+    """-t·log p - (1 - t)·log(1 - p) of a probability p.
+
+    Each logarithm is held at -100 or above, so a certain and wrong answer costs 100 and not
+    infinity; the gradient's denominator p(1 - p) is held away from 0 alike.
+    """
+
+    rule = "dp = (p - t) / (p·(1 - p))"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        p, t = inputs
+        tiny = math.exp(-100) if p.dtype == np.float64 else float(np.finfo(np.float32).tiny)
+        # max(p, tiny) keeps the logarithm finite and silent; the limit itself is -100.
+        log_p = k.maximum(k.log(k.maximum(p, tiny)), -100.0)
+        log_p = k.where(k.less_equal(p, tiny), -100.0, log_p)
+        q = k.subtract(1.0, p)
+        log_q = k.maximum(k.log(k.maximum(q, tiny)), -100.0)
+        log_q = k.where(k.less_equal(q, tiny), -100.0, log_q)
+        # -(t·log p + (1 - t)·log q), without a difference of large numbers.
+        loss = k.multiply(t, log_p)
+        loss = k.add(loss, k.multiply(k.subtract(1.0, t), log_q), out=loss)
+        return k.negative(loss, out=loss), (p, t)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        p, t = saved
+        below = k.multiply(p, k.subtract(1.0, p))
+        below = k.maximum(below, 1e-12, out=below)
+        slope = k.subtract(p, t)
+        slope = k.divide(slope, below, out=slope)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class BinaryCrossEntropyWithLogits(Function):
+    """max(z, 0) - z·t + log1p(e^-|z|): the same loss of a logit z, finite for every z."""
+
+    rule = "dz = σ(z) - t"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        z, t = inputs
+        loss = k.absolute(z)
+        loss = k.negative(loss, out=loss)
+        loss = k.exp(loss, out=loss)
+        loss = k.log1p(loss, out=loss)
+        loss = k.add(loss, k.maximum(z, 0.0), out=loss)
+        return k.subtract(loss, k.multiply(z, t), out=loss), (z, t)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        z, t = saved
+        slope = logistic(k, z)
+        slope = k.subtract(slope, t, out=slope)
+        return k.multiply(grad, slope, out=slope), None
+
+
+class CrossEntropy(Function):
+    """-Σ t·log softmax(z) over the last axis; t are class indices or a distribution per row."""
+
+    rule = "dz = softmax(z)·Σt - t"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        z, t = inputs
+        if t.ndim == z.ndim - 1:
+            classes = k.constant(np.arange(z.shape[-1], dtype=z.dtype))
+            t = k.indicator(np.equal, t[..., None], classes)
+        shifted = k.subtract(z, k.max(z, axis=-1, keepdims=True))
+        weights = k.exp(shifted)
+        total = k.sum(weights, axis=-1, keepdims=True)
+        shifted = k.subtract(shifted, k.log(total), out=shifted)
+        # 0·(-inf) cannot arise: shifted is finite for finite z.
+        loss = k.sum(k.multiply(shifted, t), axis=-1)
+        return k.negative(loss), (weights, total, t)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        weights, total, t = saved
+        mass = k.sum(t, axis=-1, keepdims=True)
+        slope = k.divide(weights, total)
+        slope = k.multiply(slope, mass, out=slope)
+        slope = k.subtract(slope, t, out=slope)
+        return k.multiply(grad[..., None], slope, out=slope), None

@@ -1,0 +1,177 @@
+"""Reductions, and operations that move values without changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import Array, Function, Gradients, Kernels, is_basic_index
+
+Axis = int | tuple[int, ...] | None
+
+
+def spread(grad: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
+    """A view of `grad` stretched back to the `shape` that was reduced over `axis`."""
+    if axis is not None and not keepdims:
+        axes = axis if isinstance(axis, tuple) else (axis,)
+        axes = tuple(a % len(shape) for a in axes)
+        grad = grad.reshape([1 if i in axes else n for i, n in enumerate(shape)])
+    return np.broadcast_to(grad, shape)
+
+
+def count(shape: tuple[int, ...], axis: Axis) -> int:
+    """How many elements a reduction of `shape` over `axis` takes together."""
+    if axis is None:
+        return int(np.prod(shape))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return int(np.prod([shape[a] for a in axes]))
+
+
+class Sum(Function):
+    passes_gradient_on = True
+    rule = "every summand receives the gradient of the sum"
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        (x,) = inputs
+        return k.sum(x, axis=self.axis, keepdims=self.keepdims), x.shape
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        return (spread(grad, saved, self.axis, self.keepdims),)
+
+
+class Mean(Sum):
+    rule = "every element receives the gradient of the mean divided by their number"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        (x,) = inputs
+        total = k.sum(x, axis=self.axis, keepdims=self.keepdims)
+        return k.divide(total, float(count(x.shape, self.axis))), x.shape
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        share = k.divide(grad, float(count(saved, self.axis)))
+        return (spread(share, saved, self.axis, self.keepdims),)
+
+
+class Max(Function):
+    """The largest element along an axis; ties share the gradient in equal parts."""
+
+    rule = "the gradient goes to the largest element (in equal parts at a tie)"
+
+    def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
+        self.axis, self.keepdims = axis, keepdims
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        (x,) = inputs
+        y = k.max(x, axis=self.axis, keepdims=self.keepdims)
+        return y, (x, y)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        x, y = saved
+        largest = spread(np.asarray(y), x.shape, self.axis, self.keepdims)
+        share = k.indicator(np.equal, x, largest)
+        ties = k.sum(share, axis=self.axis, keepdims=True)
+        share = k.divide(share, ties, out=share)
+        spread_grad = spread(grad, x.shape, self.axis, self.keepdims)
+        return (k.multiply(share, spread_grad, out=share),)
+
+
+class Reshape(Function):
+    passes_gradient_on = True
+    rule = "the gradient is given the old shape"
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        return k.reshape(inputs[0], shape=self.shape), inputs[0].shape
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        return (k.reshape(grad, shape=saved),)
+
+
+class Transpose(Function):
+    passes_gradient_on = True
+    rule = "the gradient's axes are put back"
+
+    def __init__(self, axes: tuple[int, ...] | None = None) -> None:
+        self.axes = axes
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        return inputs[0].transpose(self.axes), None
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        if self.axes is None:
+            return (grad.transpose(),)
+        return (grad.transpose(tuple(int(i) for i in np.argsort(self.axes))),)
+
+
+class Index(Function):
+    """x[index] for integers, slices, masks and integer arrays."""
+
+    rule = "the gradient goes back to the places read; a place read twice receives both"
+
+    def __init__(self, index: Any) -> None:
+        self.index = index
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        (x,) = inputs
+        if is_basic_index(self.index):
+            return np.asarray(x[self.index]), x.shape
+        return k.gather(x, index=self.index), x.shape
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        return (k.scatter(grad, index=self.index, shape=saved),)
+
+
+class Concatenate(Function):
+    passes_gradient_on = True
+    rule = "each part receives its slice of the gradient"
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        joined = k.concatenate(*inputs, axis=self.axis)
+        return joined, [x.shape[self.axis] for x in inputs]
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        ends = [int(end) for end in np.cumsum(saved)]
+        lead = (slice(None),) * (self.axis % grad.ndim)
+        return [
+            grad[(*lead, slice(end - size, end))] if need else None
+            for end, size, need in zip(ends, saved, needs, strict=True)
+        ]
+
+
+class Stack(Function):
+    passes_gradient_on = True
+    rule = "each part receives its slice of the gradient"
+
+    def __init__(self, axis: int = 0) -> None:
+        self.axis = axis
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        parts = [np.expand_dims(x, self.axis) for x in inputs]
+        return k.concatenate(*parts, axis=self.axis), None
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        lead = (slice(None),) * (self.axis % grad.ndim)
+        return [grad[(*lead, i)] if need else None for i, need in enumerate(needs)]
+
+
+class Identity(Function):
+    """x itself as a new node, so that a gradient can be read on either side of it."""
+
+    passes_gradient_on = True
+    rule = "the gradient passes unchanged"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        return inputs[0], None
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        return (grad,)

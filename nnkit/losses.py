@@ -1,0 +1,247 @@
+"""Losses as modules (`MSE()(prediction, target)`) and as functions (`mse_loss`).
+
+A loss is a module whose output is one number, so `criterion.backward()` gives dL/dprediction.
+Predictions and targets must have the same shape: (n, 1) against (n,) is refused, because
+broadcasting would silently compare every prediction with every target.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import functions as F
+from .errors import ConfigError, ShapeError
+from .functions import Array, Function
+from .functions.base import kernels
+from .modules.base import Module
+from .tensor import Tensor, apply, as_tensor
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+class Loss(Module):
+    """Base of the losses.
+
+    Args:
+        reduction: "mean" over all elements (over the examples, for cross-entropy), "sum", or
+            "none" for one loss per element (per example).
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in REDUCTIONS:
+            raise ConfigError(
+                "reduction", f"must be one of {', '.join(REDUCTIONS)}; got {reduction!r}"
+            )
+        self.reduction = reduction
+
+    @property
+    def function(self) -> Function:
+        """The loss of each element, before any reduction."""
+        raise NotImplementedError
+
+    def forward(self, prediction: Tensor, target: Any) -> Tensor:
+        truth = self.targets_for(prediction, target)
+        losses = apply(self.function, prediction, truth)
+        if self.reduction == "none":
+            return losses
+        return apply(_MEAN if self.reduction == "mean" else _SUM, losses)
+
+    def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
+        """`target` as data in the dtype of `prediction`, refused where it does not fit."""
+        truth = as_tensor(target)
+        if truth.dtype != prediction.dtype:
+            truth = Tensor(truth, dtype=prediction.dtype)
+        self.check_shapes(prediction.shape, truth.shape)
+        if not kernels.get().recording:
+            self.check_targets(truth._data, prediction.shape)
+            self.check_predictions(prediction._data)
+        return truth
+
+    def check_shapes(self, prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
+        if prediction != target:
+            raise ShapeError(
+                f"{type(self).__name__} expects targets of the predictions' shape {prediction}, "
+                f"got {target}" + _reshape_hint(prediction, target)
+            )
+
+    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
+        """Refuse targets that have no meaning for predictions of that shape."""
+
+    def check_predictions(self, prediction: Array) -> None:
+        """Refuse predictions that the loss has no meaning for."""
+
+    def _describe(self) -> str:
+        return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
+
+
+_MEAN, _SUM = F.Mean(), F.Sum()
+
+
+def _reshape_hint(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
+    same_size = int(np.prod(prediction)) == int(np.prod(target))
+    return f"; reshape them with target.reshape{prediction}" if same_size else ""
+
+
+class MSE(Loss):
+    """Mean squared error, mean (p - t)².
+
+    >>> MSE()([1.0, 3.0], [1.0, 1.0]).item()
+    2.0
+    """
+
+    name, function = "mse", F.SquaredError()  # type: ignore[assignment]
+
+
+class L1(Loss):
+    """Mean absolute error, mean |p - t|.
+
+    >>> L1()([1.0, 3.0], [1.0, 1.0]).item()
+    1.0
+    """
+
+    name, function = "l1", F.AbsoluteError()  # type: ignore[assignment]
+
+
+class Huber(Loss):
+    """½d² for |d| ≤ delta, else delta·(|d| - ½delta), with d = p - t (Huber, 1964).
+
+    >>> Huber()([0.5, 3.0], [0.0, 0.0], ).item()
+    1.3125
+    """
+
+    name = "huber"
+
+    def __init__(self, reduction: str = "mean", *, delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not delta > 0:
+            raise ConfigError("delta", f"must be above 0, got {delta!r}")
+        self.delta = delta
+
+    @property
+    def function(self) -> Function:
+        return F.HuberError(self.delta)
+
+
+class Hinge(Loss):
+    """max(0, 1 - t·s) for scores s and targets -1 and 1 (Cortes and Vapnik, 1995).
+
+    >>> Hinge()([2.0, 0.5], [1.0, -1.0]).item()
+    0.75
+    """
+
+    name, function = "hinge", F.HingeError()  # type: ignore[assignment]
+
+    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
+        if not np.isin(target, (-1, 1)).all():
+            raise ShapeError("Hinge expects targets -1 and 1; for 0 and 1 pass 2 * target - 1")
+
+
+class BinaryCrossEntropy(Loss):
+    """-t·log p - (1 - t)·log(1 - p) of probabilities p in [0, 1]; logarithms end at -100.
+
+    From logits, `BinaryCrossEntropyWithLogits` is exact and never needs that limit.
+
+    >>> round(BinaryCrossEntropy()([0.5], [1.0]).item(), 4)
+    0.6931
+    """
+
+    name, function = "bce", F.BinaryCrossEntropyError()  # type: ignore[assignment]
+
+    def check_predictions(self, prediction: Array) -> None:
+        if prediction.size and (prediction.min() < 0 or prediction.max() > 1):
+            raise ShapeError(
+                "BinaryCrossEntropy expects probabilities between 0 and 1; put a Sigmoid before "
+                "it, or use BinaryCrossEntropyWithLogits on the raw scores"
+            )
+
+
+class BinaryCrossEntropyWithLogits(Loss):
+    """Binary cross-entropy of σ(z), from the logits z; finite for every finite z.
+
+    >>> round(BinaryCrossEntropyWithLogits()([0.0], [1.0]).item(), 4)
+    0.6931
+    """
+
+    name, function = "bce_with_logits", F.BinaryCrossEntropyWithLogits()  # type: ignore[assignment]
+
+
+class CrossEntropy(Loss):
+    """-log softmax(z)[t] of logits z (n, classes); t are indices (n,) or one-hot (n, classes).
+
+    >>> round(CrossEntropy()([[0.0, 0.0]], [1]).item(), 4)
+    0.6931
+    """
+
+    name, function = "cross_entropy", F.CrossEntropy()  # type: ignore[assignment]
+
+    def check_shapes(self, prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
+        if not prediction or target not in (prediction, prediction[:-1]):
+            raise ShapeError(
+                "CrossEntropy expects logits (n, classes) with class indices (n,) or "
+                f"distributions (n, classes); got {prediction} and {target}"
+            )
+
+    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
+        if target.ndim < len(prediction) and target.size:
+            classes = prediction[-1]
+            if target.min() < 0 or target.max() >= classes or (target % 1).any():
+                raise ShapeError(
+                    f"CrossEntropy expects class indices from 0 to {classes - 1}, "
+                    f"got values from {target.min():g} to {target.max():g}"
+                )
+
+
+MSELoss, L1Loss, HuberLoss, HingeLoss = MSE, L1, Huber, Hinge
+BCELoss, BCEWithLogitsLoss, CrossEntropyLoss = (
+    BinaryCrossEntropy,
+    BinaryCrossEntropyWithLogits,
+    CrossEntropy,
+)
+
+LOSSES: dict[str, type[Loss]] = {
+    cls.name: cls
+    for cls in (
+        MSE, L1, Huber, Hinge, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy,
+    )
+}  # fmt: skip
+
+
+def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """Mean squared error; see `MSE`."""
+    return MSE(reduction).forward(as_tensor(prediction), target)
+
+
+def l1_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """Mean absolute error; see `L1`."""
+    return L1(reduction).forward(as_tensor(prediction), target)
+
+
+def huber_loss(prediction: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """Quadratic near zero, linear beyond `delta`; see `Huber`."""
+    return Huber(reduction, delta=delta).forward(as_tensor(prediction), target)
+
+
+def hinge_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """max(0, 1 - t·s); see `Hinge`."""
+    return Hinge(reduction).forward(as_tensor(prediction), target)
+
+
+def binary_cross_entropy_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of probabilities; see `BinaryCrossEntropy`."""
+    return BinaryCrossEntropy(reduction).forward(as_tensor(prediction), target)
+
+
+def binary_cross_entropy_with_logits(
+    prediction: Any, target: Any, reduction: str = "mean"
+) -> Tensor:
+    """Binary cross-entropy of logits; see `BinaryCrossEntropyWithLogits`."""
+    return BinaryCrossEntropyWithLogits(reduction).forward(as_tensor(prediction), target)
+
+
+def cross_entropy_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
+    """Cross-entropy of logits over classes; see `CrossEntropy`."""
+    return CrossEntropy(reduction).forward(as_tensor(prediction), target)

@@ -1,0 +1,279 @@
+"""Activations as functions on tensors (`relu(x)`) and as modules (`ReLU()`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from .. import functions as F
+from ..errors import ConfigError
+from ..tensor import Tensor, apply, as_tensor
+from .base import Module
+
+
+def relu(x: Any) -> Tensor:
+    """max(x, 0) (Nair and Hinton, 2010).
+
+    >>> relu([-1.0, 2.0])
+    Tensor([0., 2.])
+    """
+    return apply(_RELU, as_tensor(x))
+
+
+def leaky_relu(x: Any, alpha: float = 0.01) -> Tensor:
+    """x where positive, else alpha·x (Maas et al., 2013).
+
+    >>> leaky_relu([-1.0, 2.0], alpha=0.5)
+    Tensor([-0.5,  2. ])
+    """
+    return apply(F.LeakyReLU(alpha), as_tensor(x))
+
+
+def gelu(x: Any, approximate: str = "none") -> Tensor:
+    """x·Φ(x) with Φ the normal distribution function (Hendrycks and Gimpel, 2016).
+
+    `approximate="tanh"` takes their cheaper formula, ½x(1 + tanh(√(2/π)(x + 0.044715x³))).
+
+    >>> gelu([0.0, 1.0])
+    Tensor([0.    , 0.8413])
+    """
+    if approximate not in ("none", "tanh"):
+        raise ConfigError("approximate", f"must be 'none' or 'tanh', got {approximate!r}")
+    return apply(_GELU_TANH if approximate == "tanh" else _GELU, as_tensor(x))
+
+
+def sigmoid(x: Any) -> Tensor:
+    """1/(1 + e⁻ˣ), the logistic function.
+
+    >>> sigmoid([0.0])
+    Tensor([0.5])
+    """
+    return apply(_SIGMOID, as_tensor(x))
+
+
+def tanh(x: Any) -> Tensor:
+    """The hyperbolic tangent.
+
+    >>> tanh([0.0, 100.0])
+    Tensor([0., 1.])
+    """
+    return apply(_TANH, as_tensor(x))
+
+
+def softmax(x: Any, axis: int = -1) -> Tensor:
+    """eˣ/Σeˣ along `axis`: positive numbers that sum to 1.
+
+    >>> softmax([[0.0, 0.0]])
+    Tensor([[0.5, 0.5]])
+    """
+    return apply(F.Softmax(axis), as_tensor(x))
+
+
+def log_softmax(x: Any, axis: int = -1) -> Tensor:
+    """x - log Σeˣ along `axis`, finite for every finite x.
+
+    >>> log_softmax([[0.0, 10000.0]])
+    Tensor([[-10000.,      0.]])
+    """
+    return apply(F.LogSoftmax(axis), as_tensor(x))
+
+
+def silu(x: Any) -> Tensor:
+    """x·σ(x), also called swish (Elfwing et al., 2018).
+
+    >>> silu([0.0])
+    Tensor([0.])
+    """
+    return apply(_SILU, as_tensor(x))
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x where positive, else alpha·(eˣ - 1) (Clevert et al., 2016).
+
+    >>> elu([-100.0, 2.0])
+    Tensor([-1.,  2.])
+    """
+    return apply(F.ELU(alpha), as_tensor(x))
+
+
+def softplus(x: Any) -> Tensor:
+    """log(1 + eˣ), a smooth ReLU (Dugas et al., 2001).
+
+    >>> softplus([0.0])
+    Tensor([0.6931])
+    """
+    return apply(_SOFTPLUS, as_tensor(x))
+
+
+def sine(x: Any) -> Tensor:
+    """sin x, for periodic targets (Sitzmann et al., 2020).
+
+    >>> sine([0.0])
+    Tensor([0.])
+    """
+    return apply(_SIN, as_tensor(x))
+
+
+def identity(x: Any) -> Tensor:
+    """x itself.
+
+    >>> identity([1.0])
+    Tensor([1.])
+    """
+    return as_tensor(x)
+
+
+_RELU, _GELU, _GELU_TANH, _SIGMOID = F.ReLU(), F.GELU(), F.GELUTanh(), F.Sigmoid()
+_TANH, _SILU, _SOFTPLUS, _SIN = F.Tanh(), F.SiLU(), F.Softplus(), F.Sin()
+
+
+class Activation(Module):
+    """Base of the activations: a module without parameters that applies one function."""
+
+    name: ClassVar[str]
+    function: ClassVar[Callable[..., Tensor]]
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+
+    def forward(self, x: Tensor) -> Tensor:
+        return type(self).function(x, **self.options)
+
+    def _describe(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.options.items())
+
+
+class ReLU(Activation):
+    """max(x, 0) as a module.
+
+    >>> ReLU()([-1.0, 2.0])
+    Tensor([0., 2.], from=relu)
+    """
+
+    name, function = "relu", relu
+
+
+class LeakyReLU(Activation):
+    """x where positive, else alpha·x, as a module."""
+
+    name, function = "leaky_relu", leaky_relu
+
+    def __init__(self, alpha: float = 0.01) -> None:
+        super().__init__(alpha=alpha)
+
+
+class GELU(Activation):
+    """x·Φ(x) as a module; `approximate="tanh"` for the cheaper formula."""
+
+    name, function = "gelu", gelu
+
+    def __init__(self, approximate: str = "none") -> None:
+        super().__init__(approximate=approximate)
+
+
+class Sigmoid(Activation):
+    """1/(1 + e⁻ˣ) as a module."""
+
+    name, function = "sigmoid", sigmoid
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent as a module."""
+
+    name, function = "tanh", tanh
+
+
+class Softmax(Activation):
+    """eˣ/Σeˣ along an axis as a module."""
+
+    name, function = "softmax", softmax
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__(axis=axis)
+
+
+class LogSoftmax(Activation):
+    """x - log Σeˣ along an axis as a module."""
+
+    name, function = "log_softmax", log_softmax
+
+    def __init__(self, axis: int = -1) -> None:
+        super().__init__(axis=axis)
+
+
+class SiLU(Activation):
+    """x·σ(x) as a module."""
+
+    name, function = "silu", silu
+
+
+class ELU(Activation):
+    """x where positive, else alpha·(eˣ - 1), as a module."""
+
+    name, function = "elu", elu
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        super().__init__(alpha=alpha)
+
+
+class Softplus(Activation):
+    """log(1 + eˣ) as a module."""
+
+    name, function = "softplus", softplus
+
+
+class Sine(Activation):
+    """sin x as a module."""
+
+    name, function = "sine", sine
+
+
+class Identity(Activation):
+    """x itself as a module."""
+
+    name, function = "identity", identity
+
+
+ACTIVATIONS: dict[str, type[Activation]] = {
+    cls.name: cls
+    for cls in (
+        ReLU, LeakyReLU, GELU, Sigmoid, Tanh, Softmax, LogSoftmax, SiLU, ELU, Softplus, Sine,
+        Identity,
+    )
+}  # fmt: skip
+
+
+class FunctionActivation(Module):
+    """Any function from tensor to tensor, as a module."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        self.function = function
+        self.name = getattr(function, "__name__", "function")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+    def _describe(self) -> str:
+        return self.name
+
+
+def as_activation(activation: Any) -> Module | None:
+    """The module for a name, a function, a module, or None.
+
+    >>> as_activation("relu")
+    ReLU()
+    """
+    if activation is None or isinstance(activation, Module):
+        return activation
+    if isinstance(activation, str):
+        if activation not in ACTIVATIONS:
+            raise ConfigError(
+                "activation", f"must be one of {', '.join(ACTIVATIONS)}; got {activation!r}"
+            )
+        return ACTIVATIONS[activation]()
+    if not callable(activation):
+        raise ConfigError("activation", f"must be a module, a function or a name; got {activation!r}")
+    for cls in ACTIVATIONS.values():
+        if activation is cls.function:
+            return cls()
+    return FunctionActivation(activation)

@@ -1,0 +1,268 @@
+"""`Module`: a piece of network with parameters, callable, and differentiable in two styles.
+
+*Autograd style*: compute a loss from `model(x)` and call `loss.backward()`. Gradients accumulate
+and the graph is freed.
+
+*Manual style*: call `criterion.backward()` for dL/dprediction and `model.backward(grad)` for
+dL/dinput. A module call is a segment of the one graph, and `module.backward(grad)` walks just that
+segment, from the module's last output to its last input. Gradients are replaced, nothing is freed,
+so it may be repeated.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import GraphError, ShapeError
+from ..functions import Array
+from ..tensor import Parameter, Tensor, _cotangent, backpropagate
+
+Generator = np.random.Generator
+
+
+def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
+
+    @functools.wraps(forward)
+    def wrapped(self: Module, *inputs: Any, **options: Any) -> Any:
+        if inputs and not isinstance(inputs[0], Tensor):
+            inputs = (Tensor(inputs[0], requires_grad=True), *inputs[1:])
+        output = forward(self, *inputs, **options)
+        if inputs:
+            self.__dict__["_last_call"] = (inputs[0], output)
+        return output
+
+    return wrapped
+
+
+class Module:
+    """Base of layers, activations, losses and whole networks.
+
+    A subclass sets its parameters and child modules as attributes (lists and tuples of modules
+    count too) and writes `forward`. Parameters are found in the order in which the attributes
+    were set, under dotted names such as `layers.0.weight`; one that is reachable twice counts
+    once, under its first name.
+
+    >>> from nnkit import Linear, ReLU
+    >>> class Net(Module):
+    ...     def __init__(self):
+    ...         self.hidden = Linear(2, 3, ReLU())
+    ...         self.output = Linear(3, 1)
+    ...     def forward(self, x):
+    ...         return self.output(self.hidden(x))
+    >>> [name for name, _ in Net().named_parameters()]
+    ['hidden.weight', 'hidden.bias', 'output.weight', 'output.bias']
+    """
+
+    training: bool = True
+    #: Names of array attributes that belong to the state but are not trained.
+    buffer_names: tuple[str, ...] = ()
+
+    def __init__(self) -> None:  # so that subclasses may call super().__init__()
+        pass
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "forward" in cls.__dict__:
+            cls.forward = _remembering(cls.__dict__["forward"])  # type: ignore[method-assign]
+
+    def forward(self, *inputs: Any) -> Any:
+        """The output for `inputs`; every module defines it."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward method")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.forward(*inputs, **options)
+
+    def backward(self, grad_output: ArrayLike | None = None) -> Array:
+        """Gradients of the last call: sets those of the parameters, returns dL/dinput.
+
+        Args:
+            grad_output: dL/doutput, of the output's shape; may be left out where the output is
+                one number, as a loss is.
+
+        Raises:
+            GraphError: before any call, after `no_grad` or after the graph was freed.
+            ShapeError: `grad_output` has another shape than the output.
+        """
+        last = self.__dict__.get("_last_call")
+        if last is None:
+            raise GraphError(
+                f"{type(self).__name__}.backward() needs a forward pass first: call the module"
+            )
+        x, output = last
+        if not isinstance(output, Tensor) or (not output.requires_grad and output is not x):
+            raise GraphError(
+                f"the last call of {type(self).__name__} left no graph "
+                "(it ran under no_grad, or on tensors without requires_grad and no parameters)"
+            )
+        towards_input: Array | None = None
+        for tensor, gradient in backpropagate(
+            output, _cotangent(output, grad_output), stop=x, retain_graph=True
+        ):
+            if tensor is x:
+                towards_input = gradient
+            else:
+                tensor._grad = gradient
+        return np.zeros_like(x._data) if towards_input is None else towards_input
+
+    # Parameters and children ----------------------------------------------------------------
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """Direct child modules with their names; members of lists are named by their place."""
+        for name, value in self.__dict__.items():
+            if name.startswith("_last"):
+                continue
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                for i, item in enumerate(value):
+                    if isinstance(item, Module):
+                        yield f"{name}.{i}", item
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, each once, parents first."""
+        seen: set[int] = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            path, module = stack.pop()
+            if id(module) in seen:
+                continue
+            seen.add(id(module))
+            yield path, module
+            children = list(module.named_children())
+            stack.extend((f"{path}.{n}" if path else n, child) for n, child in reversed(children))
+
+    def modules(self) -> Iterator[Module]:
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Dotted names and parameters, each once, in a stable order."""
+        seen: set[int] = set()
+        for path, module in self.named_modules():
+            for name, value in module.__dict__.items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{path}.{name}" if path else name, value
+
+    def parameters(self) -> Iterator[Parameter]:
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """State that is not trained, such as running statistics."""
+        for path, module in self.named_modules():
+            for name in module.buffer_names:
+                yield f"{path}.{name}" if path else name, getattr(module, name)
+
+    # Training -------------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Put this module and all below it into training (or, with False, evaluation) mode."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Evaluation mode: dropout passes values on, batch normalization uses what it learned."""
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter._grad = None
+
+    zero_gradients = zero_grad
+
+    def update_weights(self, learning_rate: float) -> None:
+        """One step of plain gradient descent: p ← p - learning_rate · dL/dp."""
+        for parameter in self.parameters():
+            if parameter._grad is not None:
+                parameter._data -= parameter._data.dtype.type(learning_rate) * parameter._grad
+                parameter._version += 1
+
+    update = update_weights
+
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw all parameters anew, in order, from one generator."""
+        generator = np.random.default_rng() if generator is None else generator
+        for module in self.modules():
+            module._initialize(generator)
+
+    def _initialize(self, generator: Generator) -> None:
+        """Draw this module's own parameters (not its children's)."""
+
+    # State ----------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Array]:
+        """Copies of all parameters and buffers by dotted name."""
+        state = {name: p._data.copy() for name, p in self.named_parameters()}
+        state.update((name, buffer.copy()) for name, buffer in self.named_buffers())
+        return state
+
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Take over parameters and buffers from `state`; on any misfit nothing changes.
+
+        Raises:
+            ShapeError: lists every missing, unexpected and mis-shaped entry.
+        """
+        parameters = dict(self.named_parameters())
+        targets = {name: p._data for name, p in parameters.items()} | dict(self.named_buffers())
+        arrays = {name: np.asarray(value) for name, value in state.items()}
+        problems = [f"missing: {name}" for name in targets if name not in arrays]
+        problems += [f"unexpected: {name}" for name in arrays if name not in targets]
+        problems += [
+            f"{name}: expected shape {targets[name].shape}, got {array.shape}"
+            for name, array in arrays.items()
+            if name in targets and array.shape != targets[name].shape
+        ]
+        if problems:
+            raise ShapeError("this state does not fit the network; " + "; ".join(problems))
+        for name, array in arrays.items():
+            targets[name][...] = array
+            if name in parameters:
+                parameters[name]._version += 1
+
+    def summary(self) -> str:
+        """A table of the modules that hold parameters of their own, with shapes and counts."""
+        rows = [("module", "type", "parameters", "count")]
+        total = 0
+        for path, module in self.named_modules():
+            own = {n: p for n, p in module.__dict__.items() if isinstance(p, Parameter)}
+            if not own and next(module.named_children(), None) is not None:
+                continue
+            size = sum(p.size for p in own.values())
+            total += size
+            shapes = ", ".join(f"{n} {p.shape}" for n, p in own.items())
+            rows.append((path or "(self)", type(module).__name__, shapes, f"{size:,}"))
+        rows.append(("total", "", "", f"{total:,}"))
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = [
+            "  ".join(
+                cell.rjust(w) if i == 3 else cell.ljust(w)
+                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in rows
+        ]
+        return "\n".join(lines)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_last_call"}
+
+    def __repr__(self) -> str:
+        children = "".join(
+            f"\n  ({name}): " + repr(child).replace("\n", "\n  ")
+            for name, child in self.named_children()
+        )
+        return f"{type(self).__name__}({self._describe()}" + (f"{children}\n)" if children else ")")
+
+    def _describe(self) -> str:
+        """What `repr` shows between the parentheses."""
+        return ""
+
+
+#: The name that some of the libraries we follow give the same class.
+Layer = Module

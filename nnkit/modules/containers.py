@@ -1,0 +1,55 @@
+"""Modules in a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Self
+
+from ..errors import ConfigError
+from ..tensor import Tensor
+from .activations import FunctionActivation
+from .base import Module
+
+
+class Sequential(Module):
+    """Modules applied one after the other: `Sequential(a, b, c)` or `Sequential([a, b, c])`.
+
+    >>> from nnkit import Linear, Tanh
+    >>> net = Sequential(Linear(2, 4), Tanh())
+    >>> len(net.append(Linear(4, 1)))
+    3
+    """
+
+    def __init__(self, *layers: Any) -> None:
+        self.layers: list[Module] = []
+        given = layers[0] if len(layers) == 1 and isinstance(layers[0], (list, tuple)) else layers
+        for layer in given:
+            self.append(layer)
+
+    def append(self, layer: Any) -> Self:
+        """Add a module (or a function on tensors) at the end."""
+        if not isinstance(layer, Module):
+            if not callable(layer) or isinstance(layer, type):
+                raise ConfigError(
+                    "layers", f"must be modules or functions, such as ReLU() or relu; got {layer!r}"
+                )
+            layer = FunctionActivation(layer)
+        self.layers.append(layer)
+        return self
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        return ((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __getitem__(self, index: int) -> Module:
+        return self.layers[index]
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self.layers)

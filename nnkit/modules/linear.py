@@ -1,0 +1,184 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import functions as F
+from .. import init as initial
+from ..errors import ConfigError, GraphError, ShapeError
+from ..functions import Array
+from ..tensor import Parameter, Tensor, apply
+from .activations import as_activation
+from .base import Generator, Module
+
+
+class Linear(Module):
+    """y = activation(x Wᵀ + b) for x of shape (..., in), W (out, in), b (out,).
+
+    Args:
+        in_features: number of inputs; None to take it from the first call.
+        out_features: number of outputs.
+        activation: applied to the result: a module, a function on tensors, or a name.
+        bias: whether there is a b.
+        init: rule for W (see `nnkit.init`); by default He's for the ReLU family and Xavier's
+            otherwise. Biases start at zero.
+        generator: where W is drawn from; a fresh, unseeded one if left out.
+        dtype: of the parameters, and so of the output.
+        input_size, output_size: other names for the two sizes.
+
+    >>> layer = Linear(3, 2, generator=np.random.default_rng(0))
+    >>> layer(np.ones((5, 3))).shape
+    (5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int | None = None,
+        out_features: int | None = None,
+        activation: Any = None,
+        *,
+        bias: bool = True,
+        init: str | initial.Initializer | None = None,
+        generator: Generator | None = None,
+        dtype: Any = np.float32,
+        input_size: int | None = None,
+        output_size: int | None = None,
+    ) -> None:
+        self.in_features = input_size if in_features is None else in_features
+        size = output_size if out_features is None else out_features
+        if size is None:
+            raise ConfigError("out_features", "must be given: the number of units of the layer")
+        self.out_features = size
+        for field in ("in_features", "out_features"):
+            value = getattr(self, field)
+            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
+                raise ConfigError(field, f"must be a whole number from 1, got {value!r}")
+        self.activation = as_activation(activation)
+        self.use_bias = bias
+        self.init = init
+        self.dtype = np.dtype(dtype)
+        self._generator = generator
+        self.weight: Parameter | None = None
+        self.bias: Parameter | None = None
+        if self.in_features is not None:
+            self._create(self.in_features)
+
+    def _create(self, in_features: int) -> None:
+        """Parameters for this number of inputs: one block, the bias right below Wᵀ."""
+        self.in_features = in_features
+        block = np.zeros((in_features + 1, self.out_features), self.dtype)
+        self.weight = Parameter(block[:-1].T, name="weight")
+        if self.use_bias:
+            self.bias = Parameter(block[-1], name="bias")
+        self._initialize(np.random.default_rng() if self._generator is None else self._generator)
+
+    def _initialize(self, generator: Generator) -> None:
+        self._generator = generator
+        if self.weight is None:
+            return
+        rule = self.init
+        if rule is None:
+            gated = {"relu", "leaky_relu", "gelu", "silu", "elu"}
+            name = getattr(self.activation, "name", "")
+            rule = "he_uniform" if name in gated else "xavier_uniform"
+        self.weight.data = initial.initializer(rule)(self.weight.shape, generator)
+        if self.bias is not None:
+            self.bias.data = np.zeros(self.bias.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        width = x.shape[-1] if x.ndim else 1
+        if self.weight is None:
+            self._create(width)
+        assert self.weight is not None
+        if width != self.in_features or x.ndim == 0:
+            raise ShapeError(
+                f"{type(self).__name__} expected inputs of shape (examples, {self.in_features}), "
+                f"got {x.shape}"
+            )
+        x = x.astype(self.weight.dtype)
+        rows = x if x.ndim == 2 else x.reshape(-1, width)
+        if self.bias is None:
+            y = apply(_LINEAR_WITHOUT_BIAS, rows, self.weight)
+        else:
+            y = apply(_LINEAR, rows, self.weight, self.bias)
+        if x.ndim != 2:
+            y = y.reshape(*x.shape[:-1], self.out_features)
+        return y if self.activation is None else self.activation(y)
+
+    # The names of the manual style ----------------------------------------------------------
+
+    @property
+    def weights(self) -> Parameter:
+        """W, shape (out, in)."""
+        return _built(self.weight, self)
+
+    @property
+    def biases(self) -> Parameter:
+        """b, shape (out,)."""
+        return _built(self.bias, self)
+
+    @property
+    def grad_weights(self) -> Array:
+        """dL/dW as an array; zero before the first backward pass."""
+        return _gradient(self.weights)
+
+    @grad_weights.setter
+    def grad_weights(self, value: Array) -> None:
+        self.weights.grad = value
+
+    @property
+    def grad_biases(self) -> Array:
+        """dL/db as an array; zero before the first backward pass."""
+        return _gradient(self.biases)
+
+    @grad_biases.setter
+    def grad_biases(self, value: Array) -> None:
+        self.biases.grad = value
+
+    grad_bias = grad_biases
+
+    def _describe(self) -> str:
+        parts = [f"in_features={self.in_features}", f"out_features={self.out_features}"]
+        return ", ".join(parts if self.use_bias else [*parts, "bias=False"])
+
+
+class Dense(Linear):
+    """`Linear` under its other name: `Dense(64)` takes the number of inputs from the first call.
+
+    >>> Dense(10, 64, activation="relu").weight.shape
+    (64, 10)
+    >>> Dense(64)(np.ones((5, 3))).shape
+    (5, 64)
+    """
+
+    def __init__(
+        self,
+        in_features: int | None = None,
+        out_features: int | None = None,
+        use_bias: bool = True,
+        activation: Any = None,
+        **options: Any,
+    ) -> None:
+        if out_features is None and "output_size" not in options:
+            in_features, out_features = None, in_features
+        super().__init__(in_features, out_features, activation, bias=use_bias, **options)
+
+
+_LINEAR, _LINEAR_WITHOUT_BIAS = F.Linear(), F.LinearWithoutBias()
+
+
+def _built(parameter: Parameter | None, layer: Linear) -> Parameter:
+    if parameter is None:
+        raise GraphError(
+            f"{layer!r} has no such parameter (yet): its inputs are counted at the first call"
+        )
+    return parameter
+
+
+def _gradient(parameter: Parameter) -> Array:
+    if parameter._grad is None:
+        parameter._grad = np.zeros_like(parameter._data)
+    return parameter._grad

@@ -1,0 +1,390 @@
+"""Training steps and predictions that capture themselves where they can.
+
+`TrainingStep` is one step of gradient descent for a model, a loss and an optimizer. Called with a
+batch, or run over whole epochs, it replays a captured step (`nnkit.capture`), and runs plainly
+what cannot be captured. The numbers are the same; `reason` says why a step runs plainly.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .capture import Place, Program, Recorder, Storage, Uncapturable, recording
+from .errors import DataError
+from .functions import Array, Kernels
+from .losses import Loss
+from .modules.base import Module
+from .optim import FLUSH_EVERY, Optimizer
+from .tensor import Tensor, _cotangent, backpropagate
+
+#: Steps that are laid out in memory at a time.
+CHUNK = 256
+
+
+class TrainingStep:
+    """One training step, captured when possible.
+
+    Args:
+        model: the module to train; its last call's output goes to the loss.
+        loss: a loss module, or any function of (prediction, target) that gives one number.
+        optimizer: over (some of) the model's parameters.
+        capture: False to run every step plainly.
+
+    >>> from nnkit import Linear, MSE, SGD
+    >>> model = Linear(1, 1, generator=np.random.default_rng(0))
+    >>> step = TrainingStep(model, MSE(), SGD(model.parameters(), lr=0.1))
+    >>> x = np.linspace(-1, 1, 8)[:, None]
+    >>> losses = step.epochs(x, 3 * x, batch_size=4, epochs=50)
+    >>> losses.shape, bool(losses[-1] < 1e-3)
+    ((100,), True)
+    """
+
+    def __init__(
+        self, model: Module, loss: Any, optimizer: Optimizer, *, capture: bool = True
+    ) -> None:
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.capture = capture
+        self.reason = "" if capture else "capture=False"
+        self._plans: dict[Any, _Plan | None] = {}
+        self._signature: list[Any] = []
+
+    def __call__(self, x: Any, y: Any) -> float:
+        """One step on the batch (x, y); returns the loss before it."""
+        return float(self.epochs(x, y, batch_size=max(len(x), 1))[0])
+
+    def epochs(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        generator: np.random.Generator | None = None,
+    ) -> Array:
+        """Train on batches of (x, y), `epochs` times over; returns the loss of every batch.
+
+        With a `generator`, the examples are shuffled for each epoch. The last batch of an epoch
+        is shorter where `batch_size` does not divide the number of examples.
+        """
+        x, y = self._as_data(x), self._as_data(y)
+        n = len(x)
+        if n == 0 or len(y) != n:
+            raise DataError(f"needs as many targets as examples and at least one; got {n}, {len(y)}")
+        size = n if batch_size is None else max(1, min(int(batch_size), n))
+        tail = n % size
+        losses: list[Array] = []
+        if tail:
+            for _ in range(epochs):
+                order = _orders(n, 1, generator)
+                losses.append(self._run(x, y, order[: n - tail].reshape(-1, size)))
+                losses.append(self._run(x, y, order[n - tail :].reshape(1, tail)))
+        else:
+            # One batch that holds everything needs no shuffling.
+            order = _orders(n, epochs, generator if size < n else None)
+            losses.append(self._run(x, y, order.reshape(-1, size)))
+        return np.concatenate(losses)
+
+    def _as_data(self, values: Any) -> Array:
+        """`values` as an array in the dtype of the parameters."""
+        array = values.data if isinstance(values, Tensor) else np.asarray(values)
+        return array.astype(self.optimizer.flat.dtype, copy=False)
+
+    def _run(self, x: Array, y: Array, batches: Array) -> Array:
+        """Steps over `batches`, one row of example numbers each."""
+        plan = self._plan(x[batches[0]], y[batches[0]]) if len(batches) else None
+        losses = np.empty(len(batches), self.optimizer.flat.dtype)
+        done = 0
+        while done < len(batches):
+            rows = batches[done : done + CHUNK]
+            if plan is None:
+                losses[done] = self.plain(x[rows[0]], y[rows[0]])
+                done += 1
+            else:
+                losses[done : done + len(rows)] = plan.run(x, y, rows)
+                done += len(rows)
+        return losses
+
+    def plain(self, x: Array, y: Array) -> float:
+        """One step without capture."""
+        value = self.loss(self.model(Tensor(x)), Tensor(y))
+        self.optimizer.zero_grad()
+        value.backward()
+        self.optimizer.step()
+        return float(value._data)
+
+    # Capturing ------------------------------------------------------------------------------
+
+    def _plan(self, x: Array, y: Array) -> _Plan | None:
+        """The captured step for batches like this one, or None where there can be none."""
+        if not self.capture:
+            return None
+        self.optimizer.pack()
+        signature = _signature(self.model, self.loss, self.optimizer)
+        if not _same(signature, self._signature):
+            self._plans.clear()
+            self._signature = signature
+        key = (x.shape, y.shape)
+        if key not in self._plans:
+            self._plans[key] = self._try_capture(x, y)
+        return self._plans[key]
+
+    def _try_capture(self, x: Array, y: Array) -> _Plan | None:
+        state = _State(self.model, self.loss, self.optimizer)
+        try:
+            plan = _Plan(self, x, y)
+            state.restore()
+            if not _same(_signature(self.model, self.loss, self.optimizer), self._signature):
+                raise Uncapturable("a forward pass changed an attribute of its module")
+            with np.errstate(all="ignore"):
+                self.plain(x, y)
+                expected = state.now()
+                state.restore()
+                plan.run(x, y, np.arange(len(x))[None])
+            if not all(
+                np.array_equal(a, b, equal_nan=True)
+                for a, b in zip(expected, state.now(), strict=True)
+            ):
+                raise Uncapturable("the replayed step gave other numbers than the plain one")
+        except Uncapturable as error:
+            self.reason = str(error)
+            return None
+        finally:
+            state.restore()
+        return plan
+
+
+class _Plan:
+    """A captured step for one shape of batch, with memory for the inputs of many steps."""
+
+    def __init__(self, step: TrainingStep, x: Array, y: Array) -> None:
+        self.optimizer, self.loss = step.optimizer, step.loss
+        self.capacity = 0
+        # Recorded on other data than it is tested with, so that a frozen value would show.
+        self.x = Kernels.with_ones(x[::-1] * x.dtype.type(0.75)) if x.ndim == 2 else x[::-1].copy()
+        self.y = y[::-1].copy()
+        self.inner = (slice(None), slice(None), slice(x.shape[1])) if x.ndim == 2 else (slice(None),)
+        numbers = {name: np.array(rows[0]) for name, rows in self._numbers(1).items()}
+        with recording() as recorder, np.errstate(all="ignore"):
+            self.given_x = recorder.know("given", self.x)
+            self.given_x.wide = self.x if x.ndim == 2 else None
+            self.given_y = recorder.know("given", self.y)
+            self.given_numbers = {n: recorder.know("given", v) for n, v in numbers.items()}
+            know_state(recorder, step.model, step.loss, step.optimizer)
+            output = self._record(recorder, step, numbers)
+        self.output = recorder.place(output)
+        self.output.storage.kind = "given"  # each step leaves its output in a place of its own
+        self.program = Program(recorder, [self.output])
+        self.loop = self.program.compile(
+            [self.given_x, self.given_y], [*self.given_numbers.values(), self.output.storage]
+        )
+
+    def _record(self, recorder: Recorder, step: TrainingStep, numbers: dict[str, Array]) -> Array:
+        """Record the step; returns what its loss is computed from."""
+        x = Tensor._of(self.x[self.inner[1:]], False, None)
+        prediction = step.model(x)
+        value = step.loss(prediction, Tensor._of(self.y, False, None))
+        if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
+            raise Uncapturable("the loss is not one number with a gradient")
+        walk = backpropagate(value, _cotangent(value, None))
+        gradients = {id(leaf): gradient for leaf, gradient in walk}
+        present = place_gradients(recorder, step.optimizer, gradients)
+        for start, stop in step.optimizer._spans(present):
+            step.optimizer.change(recorder, start, stop, numbers)
+        # Our own losses are taken of many steps at once, afterwards, from the predictions.
+        self.deferred = isinstance(step.loss, Loss) and step.loss.reduction != "none"
+        output = (prediction if self.deferred else value)._data
+        place = recorder.place(output)
+        made = place.storage.kind == "made" and place.storage.home() is place.storage
+        alone = made and place.storage.wide is None and output.size == place.storage.array.size
+        return output if alone else recorder.copy(output)
+
+    def _reserve(self, count: int) -> None:
+        """Memory and views for `count` steps at a time."""
+        self.capacity = count
+        views, output = self.program.views, self.output
+        self.xs = np.ones((count, *self.x.shape), self.x.dtype)
+        self.ys = np.empty((count, *self.y.shape), self.y.dtype)
+        self.tables = {n: np.empty(v.shape, v.dtype) for n, v in self._numbers(count).items()}
+        self.outputs = np.empty((count, output.storage.array.size), output.dtype)
+        stack = (self.outputs.strides[0], *output.strides)
+        self.stacked = np.ndarray(
+            (count, *output.shape), output.dtype, self.outputs, output.offset, stack
+        )
+        self.batches = [
+            views(self.given_x, self.xs[i]) + views(self.given_y, self.ys[i]) for i in range(count)
+        ]
+        self.steps = [
+            sum((views(s, self.tables[n][i : i + 1]) for n, s in self.given_numbers.items()), ())
+            + views(output.storage, self.outputs[i])
+            for i in range(count)
+        ]
+
+    def run(self, x: Array, y: Array, rows: Array) -> Array:
+        """Steps over `rows` of example numbers; returns their losses."""
+        count, optimizer = len(rows), self.optimizer
+        if count > self.capacity:
+            self._reserve(count)
+        if self.deferred:
+            self.loss.check_targets(y, self.output.shape)
+        # Where every step takes all examples in order, they are laid out once.
+        slots = 1 if rows.shape[1] == len(x) else count
+        self.xs[:slots][self.inner] = x if slots == 1 else x[rows]
+        self.ys[:slots] = y if slots == 1 else y[rows]
+        batches = self.batches[:1] * count if slots == 1 else self.batches
+        for name, values in self._numbers(count).items():
+            self.tables[name][:count] = values
+        done = 0
+        with np.errstate(all="ignore"):
+            while done < count:
+                if (optimizer.steps + 1) % FLUSH_EVERY == 0:
+                    optimizer.flush()
+                stop = min(count, done + FLUSH_EVERY - (optimizer.steps + 1) % FLUSH_EVERY)
+                self.loop(batches[done:stop], self.steps[done:stop])
+                optimizer.steps += stop - done
+                done = stop
+            losses = self._losses(count, slots)
+        for parameter in optimizer.parameters:
+            parameter._version += 1
+        return losses
+
+    def _numbers(self, count: int) -> dict[str, Array]:
+        """The optimizer's numbers for its next `count` steps, one row a step."""
+        optimizer = self.optimizer
+        rate = optimizer.option("lr")
+        steps = np.arange(optimizer.steps + 1, optimizer.steps + 1 + count, dtype=np.float64)
+        if np.ndim(rate):
+            steps = steps[:, None]  # rates by element: rows of numbers
+        rows: dict[str, Array] = {}
+        for name, values in optimizer.numbers(rate, steps).items():
+            shape = (count,) if steps.ndim == 1 else (count, np.shape(values)[-1:] or 1)
+            rows[name] = np.broadcast_to(values, shape).astype(optimizer.flat.dtype)
+        return rows
+
+    def _losses(self, count: int, slots: int) -> Array:
+        outputs = self.stacked[:count]
+        if not self.deferred:
+            return outputs.reshape(count).copy()
+        targets = np.broadcast_to(self.ys[:slots], (count, *self.y.shape))
+        losses, _ = self.loss.function.forward(Kernels(), outputs, targets)
+        axes = tuple(range(1, losses.ndim))
+        total: Array = np.add.reduce(losses, axis=axes)
+        return total / losses[0].size if self.loss.reduction == "mean" else total
+
+
+def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array:
+    """Example numbers for `epochs` epochs, each in an order of its own if there is a generator."""
+    if generator is None:
+        return np.tile(np.arange(n), epochs)
+    return np.concatenate([generator.permutation(n) for _ in range(epochs)])
+
+
+def know_state(recorder: Recorder, *owners: Any) -> None:
+    """Tell the recorder of all arrays that modules and optimizers hold."""
+    arrays: list[Any] = []
+    for owner in owners:
+        if isinstance(owner, Optimizer):
+            arrays = [owner.flat, owner.gradient, owner.memory, *arrays]
+        elif isinstance(owner, Module):
+            for module in owner.modules():
+                for value in module.__dict__.values():
+                    arrays += value if isinstance(value, (list, tuple)) else [value]
+    for array in arrays:
+        data = array._data if isinstance(array, Tensor) else array
+        if isinstance(data, np.ndarray) and data.size:
+            try:
+                recorder.place(data)
+            except Uncapturable:
+                if data.flags.c_contiguous or data.T.flags.c_contiguous:
+                    recorder.know("fixed", data)
+
+
+def place_gradients(
+    recorder: Recorder, optimizer: Optimizer, gradients: dict[int, Array]
+) -> list[bool]:
+    """Have the gradients made in the optimizer's vector, or copied there.
+
+    Returns which of the optimizer's parameters have one. A storage moves into the vector as a
+    whole if it holds nothing but gradients, laid out as they are there.
+    """
+    target = recorder.place(optimizer.gradient[0])
+    groups: dict[Storage, list[tuple[Place, Place, Array, Array]]] = {}
+    for parameter, view in zip(optimizer.parameters, optimizer._gradient_views, strict=True):
+        gradient = gradients.get(id(parameter))
+        if gradient is not None:
+            made, there = recorder.place(gradient), recorder.place(view)
+            groups.setdefault(made.storage, []).append((made, there, gradient, view))
+    for storage, members in groups.items():
+        shifts = {there.offset - made.offset for made, there, _, _ in members}
+        fits = all(made.strides == there.strides for made, there, _, _ in members)
+        whole = sum(gradient.size for _, _, gradient, _ in members) == storage.array.size
+        if storage.kind == "made" and storage.wide is None and fits and whole and len(shifts) == 1:
+            storage.moved_to = (target.storage, shifts.pop())
+        for _, _, gradient, view in members:
+            if storage.moved_to:
+                view[...] = gradient
+            else:
+                recorder.copy(gradient, out=view)
+    return [id(parameter) in gradients for parameter in optimizer.parameters]
+
+
+class _State:
+    """All that a training step changes, to be put back."""
+
+    def __init__(self, model: Module, loss: Any, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        modules = [*model.modules(), *(loss.modules() if isinstance(loss, Module) else ())]
+        values = [v for m in modules for v in m.__dict__.values()]
+        self.generators = [v for v in values if isinstance(v, np.random.Generator)]
+        self.arrays = [optimizer.flat, optimizer.memory]
+        self.arrays += [v for v in values if isinstance(v, np.ndarray)]
+        self.saved = [a.copy() for a in self.arrays]
+        self.draws = [g.bit_generator.state for g in self.generators]
+        self.steps = optimizer.steps
+        self.gradients = [p._grad for p in optimizer.parameters]
+
+    def restore(self) -> None:
+        for array, saved in zip(self.arrays, self.saved, strict=True):
+            array[...] = saved
+        for generator, state in zip(self.generators, self.draws, strict=True):
+            generator.bit_generator.state = state
+        self.optimizer.steps = self.steps
+        for parameter, gradient in zip(self.optimizer.parameters, self.gradients, strict=True):
+            parameter._grad = gradient
+
+    def now(self) -> list[Array]:
+        """The present values, to be compared."""
+        draws = [repr(g.bit_generator.state).encode() for g in self.generators]
+        return [a.copy() for a in self.arrays] + [np.frombuffer(d, np.uint8) for d in draws]
+
+
+def _signature(model: Module, loss: Any, optimizer: Optimizer) -> list[Any]:
+    """All that a captured step takes for granted."""
+    parts: list[Any] = [loss, optimizer.variant()]
+    for owner in (model, loss):
+        for module in owner.modules() if isinstance(owner, Module) else ():
+            parts.append(module)
+            parts.append(module.training)
+            for name, value in module.__dict__.items():
+                if name == "_last_call":
+                    continue
+                if isinstance(value, Tensor):
+                    parts += (value, value._data, value.requires_grad)
+                elif isinstance(value, (list, tuple)):
+                    parts += value
+                elif isinstance(value, dict):
+                    parts += value.items()
+                else:
+                    parts.append(value)
+    return parts
+
+
+_COMPARED = (bool, int, float, str, tuple, type(None), np.dtype)
+
+
+def _same(a: list[Any], b: list[Any]) -> bool:
+    return len(a) == len(b) and all(
+        x is y or (isinstance(x, _COMPARED) and type(x) is type(y) and bool(x == y))
+        for x, y in zip(a, b, strict=True)
+    )

@@ -1,0 +1,524 @@
+"""Tensors, the graph they grow, and the walk back through it.
+
+A `Tensor` is an array that remembers how it was made: its `Node` names the operation, the tensors
+that went in, and what the backward rule wants to see again. `loss.backward()` sorts the nodes so
+that each comes after everything that used it, and walks them once, adding up gradients where a
+tensor was used more than once. Nothing recurses, so depth is limited by memory only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import functions as F
+from .errors import GraphError, ShapeError
+from .functions.base import SCALAR_KERNELS, Array, Function, kernels
+
+Index = Any
+_grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """No graph is grown inside this block.
+
+    >>> x = Tensor([1.0], requires_grad=True)
+    >>> with no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+    token = _grad_enabled.set(False)
+    try:
+        yield
+    finally:
+        _grad_enabled.reset(token)
+
+
+class Node:
+    """One application of a function: what went in, and what its backward rule saved."""
+
+    __slots__ = ("function", "inputs", "saved", "versions")
+
+    def __init__(self, function: Function, inputs: tuple[Tensor, ...], saved: Any) -> None:
+        self.function = function
+        self.inputs = inputs
+        self.saved = saved
+        self.versions = [t._version for t in inputs]
+
+    def gradients(self, grad: Array, needs: Sequence[bool]) -> F.base.Gradients:
+        """dL/d(input) for each input that is needed."""
+        if self.saved is FREED:
+            raise GraphError(
+                "the graph was freed by an earlier backward(); "
+                "call backward(retain_graph=True) the first time to walk it twice"
+            )
+        for tensor, version in zip(self.inputs, self.versions, strict=True):
+            if tensor._version != version:
+                raise GraphError(
+                    f"{tensor.name or 'a tensor'} of shape {tensor.shape} was changed after the "
+                    "forward pass that used it, so its gradient would be wrong; "
+                    "run the forward pass again, or update parameters after backward()"
+                )
+        k = kernels.get()
+        if grad.ndim == 0 and not k.recording:
+            k = SCALAR_KERNELS
+        return self.function.backward(k, grad, self.saved, needs)
+
+
+#: What `Node.saved` holds once the graph is freed.
+FREED = object()
+
+
+def _float_array(data: Any, dtype: Any) -> Array:
+    """`data` as a floating array: float32 unless it is float64 already or a dtype is asked for."""
+    if isinstance(data, Tensor):
+        data = data._data
+    array = np.asarray(data)
+    if dtype is not None:
+        dtype = np.dtype(dtype)
+    elif isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
+        return array
+    else:
+        dtype = np.dtype(np.float32)
+    if array.dtype == dtype:
+        return array
+    if array.dtype.kind not in "fiub":
+        raise ShapeError(
+            f"a Tensor holds real numbers; got an array of dtype {array.dtype}"
+            + (" (rows of different lengths?)" if array.dtype == object else "")
+        )
+    return array.astype(dtype)
+
+
+class Tensor:
+    """An array with gradients.
+
+    Args:
+        data: numbers, nested lists, an array or a tensor. float32 and float64 arrays keep their
+            dtype, everything else becomes float32.
+        requires_grad: whether `backward()` shall leave dL/d(this) in `grad`.
+        dtype: np.float32 or np.float64, to choose.
+
+    >>> x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = (x * x).sum()
+    >>> loss.backward()
+    >>> x.grad
+    array([2., 4., 6.], dtype=float32)
+    """
+
+    __slots__ = (
+        "__weakref__", "_data", "_grad", "_node", "_retain", "_version", "name", "requires_grad",
+    )  # fmt: skip
+    __array_priority__ = 1000.0
+
+    def __init__(
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        *,
+        dtype: Any = None,
+        name: str = "",
+    ) -> None:
+        self._data = _float_array(data, dtype)
+        self._grad: Array | None = None
+        self._node: Node | None = None
+        self._retain = False
+        self._version = 0
+        self.name = name
+        self.requires_grad = requires_grad
+
+    @classmethod
+    def _of(cls, data: Array, requires_grad: bool, node: Node | None) -> Tensor:
+        """A tensor around `data` as it is: no conversion, no copy."""
+        tensor = cls.__new__(cls)
+        tensor._data = data
+        tensor._grad = None
+        tensor._node = node
+        tensor._retain = False
+        tensor._version = 0
+        tensor.name = ""
+        tensor.requires_grad = requires_grad
+        return tensor
+
+    # What it holds --------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The values, shared with this tensor. Assigning replaces them in place."""
+        kernels.get().escape(self)
+        return self._data
+
+    @data.setter
+    def data(self, values: ArrayLike) -> None:
+        new = np.asarray(values)
+        if new.shape != self._data.shape:
+            raise ShapeError(
+                f"{self.name or 'this tensor'} has shape {self._data.shape}; "
+                f"cannot assign values of shape {new.shape}"
+            )
+        if new is not self._data:
+            self._data[...] = new
+        self._version += 1
+
+    @property
+    def grad(self) -> Array | None:
+        """dL/d(this) as an array, or None before the first `backward()`."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: ArrayLike | None) -> None:
+        if value is None:
+            self._grad = None
+            return
+        new = np.asarray(value, dtype=self._data.dtype)
+        if new.shape != self._data.shape:
+            raise ShapeError(
+                f"the gradient of a tensor of shape {self._data.shape} has that shape too; "
+                f"got {new.shape}"
+            )
+        self._grad = new
+
+    shape = property(lambda self: self._data.shape)
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+    dtype = property(lambda self: self._data.dtype)
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for tensors that no operation made."""
+        return self._node is None
+
+    def numpy(self) -> Array:
+        """The values as an array, shared with this tensor."""
+        return self.data
+
+    def item(self) -> float:
+        """The one value of a tensor of size 1, as a Python float."""
+        if self._data.size != 1:
+            raise ShapeError(f"item() needs a tensor of one element; this one has {self.shape}")
+        return float(self.data.reshape(())[()])
+
+    def tolist(self) -> Any:
+        return self.data.tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+    def __float__(self) -> float:
+        return self.item()
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __len__(self) -> int:
+        if self._data.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (self[i] for i in range(len(self)))
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._data.size == 1 else format(str(self), spec)
+
+    def __repr__(self) -> str:
+        body = np.array2string(self._data, separator=", ", precision=4, prefix="Tensor(")
+        parts = [body]
+        if self._data.dtype != np.float32:
+            parts.append(f"dtype={self._data.dtype}")
+        if self._node is not None:
+            parts.append(f"from={self._node.function.name}")
+        elif self.requires_grad:
+            parts.append("requires_grad=True")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def __setitem__(self, index: Index, value: Any) -> None:
+        raise TypeError(
+            "tensors do not take item assignment, because the graph needs the old values; "
+            "use where(mask, new, old) or concatenate for a differentiable change, "
+            "or write into tensor.data before the forward pass"
+        )
+
+    # The graph ------------------------------------------------------------------------------
+
+    def backward(self, grad: ArrayLike | None = None, *, retain_graph: bool = False) -> None:
+        """Add dL/d(leaf) to `leaf.grad` for every leaf that this tensor depends on.
+
+        The graph is freed on the way unless `retain_graph`; gradients accumulate over calls.
+
+        Args:
+            grad: dL/d(this), of this tensor's shape; 1 if this tensor has one element.
+
+        Raises:
+            GraphError: no graph, a freed graph, or a parameter changed since the forward pass.
+            ShapeError: `grad` is missing for more than one element, or has another shape.
+        """
+        if not self.requires_grad:
+            raise GraphError(
+                "nothing to differentiate: no tensor that led here has requires_grad=True"
+                " (or it was computed under no_grad)"
+            )
+        start = _cotangent(self, grad)
+        for leaf, gradient in backpropagate(self, start, retain_graph=retain_graph):
+            if leaf._grad is None:
+                leaf._grad = gradient
+            else:
+                leaf._grad = kernels.get().add(leaf._grad, gradient)
+
+    def retain_grad(self) -> None:
+        """Ask for `grad` on a tensor in the middle of the graph too."""
+        self._retain = True
+
+    def detach(self) -> Tensor:
+        """The same values outside the graph."""
+        return Tensor._of(self._data, False, None)
+
+    # Operations -----------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Tensor:
+        return apply(_ADD, self, _like(other, self))
+
+    def __sub__(self, other: Any) -> Tensor:
+        return apply(_SUBTRACT, self, _like(other, self))
+
+    def __mul__(self, other: Any) -> Tensor:
+        return apply(_MULTIPLY, self, _like(other, self))
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return apply(_DIVIDE, self, _like(other, self))
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return apply(_MATMUL, self, _like(other, self))
+
+    def __radd__(self, other: Any) -> Tensor:
+        return apply(_ADD, _like(other, self), self)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return apply(_SUBTRACT, _like(other, self), self)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return apply(_MULTIPLY, _like(other, self), self)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return apply(_DIVIDE, _like(other, self), self)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return apply(_MATMUL, _like(other, self), self)
+
+    def __neg__(self) -> Tensor:
+        return apply(_NEGATIVE, self)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        if isinstance(exponent, (int, float)):
+            return apply(F.Power(exponent), self)
+        return apply(F.PowerOf(), self, _like(exponent, self))
+
+    def __rpow__(self, base: Any) -> Tensor:
+        return apply(F.PowerOf(), _like(base, self), self)
+
+    def __abs__(self) -> Tensor:
+        return apply(F.Abs(), self)
+
+    def __getitem__(self, index: Index) -> Tensor:
+        parts = index if isinstance(index, tuple) else (index,)
+        plain = tuple(
+            part.data.astype(np.intp) if isinstance(part, Tensor) else part for part in parts
+        )
+        return apply(F.Index(plain if isinstance(index, tuple) else plain[0]), self)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The sum over all elements, or over `axis`."""
+        return apply(F.Sum(axis, keepdims), self)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The mean over all elements, or over `axis`."""
+        return apply(F.Mean(axis, keepdims), self)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The largest element, or along `axis`; ties share the gradient."""
+        return apply(F.Max(axis, keepdims), self)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """The smallest element, or along `axis`; ties share the gradient."""
+        return -((-self).max(axis, keepdims))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """The same elements in another shape; one entry may be -1."""
+        new = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
+        return apply(F.Reshape(tuple(new)), self)
+
+    def flatten(self) -> Tensor:
+        return self.reshape(-1)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Axes in another order; reversed if none is given."""
+        order = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
+        return apply(F.Transpose(tuple(order) or None), self)
+
+    @property
+    def T(self) -> Tensor:
+        return self.transpose()
+
+    def exp(self) -> Tensor:
+        return apply(F.Exp(), self)
+
+    def log(self) -> Tensor:
+        return apply(F.Log(), self)
+
+    def sqrt(self) -> Tensor:
+        return apply(F.Sqrt(), self)
+
+    def abs(self) -> Tensor:
+        return apply(F.Abs(), self)
+
+    def tanh(self) -> Tensor:
+        return apply(F.Tanh(), self)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Tensor:
+        """Values limited to [low, high]."""
+        return apply(F.Clip(low, high), self)
+
+    def astype(self, dtype: Any) -> Tensor:
+        """The same values as float32 or float64; this tensor itself if nothing changes."""
+        return self if self._data.dtype == dtype else apply(F.Cast(dtype), self)
+
+
+_ADD, _SUBTRACT, _MULTIPLY = F.Add(), F.Subtract(), F.Multiply()
+_DIVIDE, _NEGATIVE, _MATMUL = F.Divide(), F.Negative(), F.MatMul()
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: it requires a gradient and a module knows it by name.
+
+    >>> Parameter([0.0, 0.0]).requires_grad
+    True
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, *, dtype: Any = None, name: str = "") -> None:
+        super().__init__(data, True, dtype=dtype, name=name)
+
+
+def as_tensor(data: Any) -> Tensor:
+    """`data` itself if it is a tensor, else a tensor around it."""
+    return data if isinstance(data, Tensor) else Tensor(data)
+
+
+def _like(other: Any, tensor: Tensor) -> Tensor:
+    """`other` as a tensor; plain numbers take the dtype of `tensor`, so float32 stays float32."""
+    if isinstance(other, Tensor):
+        return other
+    if isinstance(other, (int, float)):
+        number = kernels.get().constant(np.asarray(other, tensor._data.dtype))
+        return Tensor._of(number, False, None)
+    return Tensor(other, dtype=tensor._data.dtype)
+
+
+def apply(function: Function, *inputs: Tensor) -> Tensor:
+    """Run `function` on tensors, growing the graph if any of them requires a gradient."""
+    k = kernels.get()
+    first = inputs[0]._data
+    if first.ndim == 0 and not k.recording:
+        k = SCALAR_KERNELS
+    try:
+        output, saved = function.forward(k, *[t._data for t in inputs])
+    except ValueError as error:
+        shapes = " and ".join(str(t.shape) for t in inputs)
+        raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
+    if type(output) is not np.ndarray:
+        output = np.asarray(output)
+    if _grad_enabled.get():
+        for t in inputs:
+            if t.requires_grad:
+                return Tensor._of(output, True, Node(function, inputs, saved))
+    return Tensor._of(output, False, None)
+
+
+def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
+    """The gradient that a walk starts from, checked against the shape of its output."""
+    if grad is None:
+        if tensor._data.size != 1:
+            raise ShapeError(
+                f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
+                "from; call it on a loss of one element, or pass grad of that shape"
+            )
+        return kernels.get().constant(np.ones_like(tensor._data))
+    start = grad._data if isinstance(grad, Tensor) else np.asarray(grad)
+    if start.shape != tensor._data.shape:
+        raise ShapeError(
+            f"backward() expects a gradient of the output's shape {tensor.shape}, got {start.shape}"
+        )
+    return start.astype(tensor._data.dtype, copy=False)
+
+
+def topological_order(output: Tensor, stop: Tensor | None = None) -> list[Tensor]:
+    """The tensors that led to `output`, each before everything that used it; `stop` is a leaf."""
+    order: list[Tensor] = []
+    seen: set[int] = set()
+    stack: list[tuple[Tensor, bool]] = [(output, False)]
+    while stack:
+        tensor, done = stack.pop()
+        if done:
+            order.append(tensor)
+            continue
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        node = tensor._node
+        if node is None or tensor is stop:
+            order.append(tensor)
+            continue
+        stack.append((tensor, True))
+        stack.extend([(t, False) for t in node.inputs if id(t) not in seen])
+    return order
+
+
+def backpropagate(
+    output: Tensor, grad: Array, *, stop: Tensor | None = None, retain_graph: bool = False
+) -> list[tuple[Tensor, Array]]:
+    """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
+
+    Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
+    `retain_grad()`) with the gradient that this walk found, in an array of its own.
+    """
+    order = topological_order(output, stop)
+    gradients: dict[int, Array] = {id(output): grad}
+    owned: set[int] = set()  # gradients in memory that no other tensor's gradient shares
+    found: list[tuple[Tensor, Array]] = []
+    k = kernels.get()
+    for tensor in reversed(order):
+        mine = gradients.pop(id(tensor), None)
+        if mine is None:
+            continue
+        node = None if tensor is stop else tensor._node
+        if node is None or tensor._retain:
+            found.append((tensor, mine if id(tensor) in owned else k.copy(mine)))
+        if node is None:
+            continue
+        needs = [t.requires_grad or t is stop for t in node.inputs]
+        fresh = not node.function.passes_gradient_on
+        for t, g in zip(node.inputs, node.gradients(mine, needs), strict=True):
+            if g is None or not (t.requires_grad or t is stop):
+                continue
+            g = g if type(g) is np.ndarray else np.asarray(g)
+            key = id(t)
+            before = gradients.get(key)
+            if before is not None:
+                gradients[key] = k.add(before, g) if g.ndim else np.asarray(k.add(before, g))
+                owned.add(key)
+            else:
+                gradients[key] = g
+                if fresh:
+                    owned.add(key)
+        if not retain_graph:
+            node.saved, node.inputs = FREED, ()
+            node.versions = []
+    return found
