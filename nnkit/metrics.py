@@ -5,8 +5,8 @@ can read as an array (tensors too). Computation is in float64.
 
 - Binary: predictions (n,) or (n, 1), scores such as probabilities; class 1 is predicted where
   score >= threshold. Use threshold=0 for logits. Targets are 0 or 1.
-- Several classes: predictions (n, C), a score a class; the largest wins, and `threshold` is
-  not used. Targets are class indices, or one-hot rows (n, C).
+- Several classes: predictions (n, C), a score a class; the largest wins, of equal ones the
+  first, and `threshold` is not used. Targets are class indices, or one-hot rows (n, C).
 - Predictions of whole-number (or bool) dtype and shape (n,) or (n, 1) are class indices already.
 - Regression: (n,), (n, 1) or (n, k); (n,) goes with (n, 1), other shapes must be equal, and
   nothing is broadcast.

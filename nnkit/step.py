@@ -121,10 +121,10 @@ class TrainingStep:
         if not self.capture:
             return None
         self.optimizer.pack()
-        signature = _signature(self.model, self.loss, self.optimizer)
-        if not _same(signature, self._signature):
+        now = signature(self.model, self.loss, self.optimizer)
+        if not same_signature(now, self._signature):
             self._plans.clear()
-            self._signature = signature
+            self._signature = now
         key = (x.shape, y.shape)
         if key not in self._plans:
             self._plans[key] = self._try_capture(x, y)
@@ -135,7 +135,8 @@ class TrainingStep:
         try:
             plan = _Plan(self, x, y)
             state.restore()
-            if not _same(_signature(self.model, self.loss, self.optimizer), self._signature):
+            now = signature(self.model, self.loss, self.optimizer)
+            if not same_signature(now, self._signature):
                 raise Uncapturable("a forward pass changed an attribute of its module")
             with np.errstate(all="ignore"):
                 self.plain(x, y)
@@ -229,10 +230,11 @@ class _Plan:
         if self.deferred:
             self.loss.check_targets(y, self.output.shape)
         # Where every step takes all examples in order, they are laid out once.
-        slots = 1 if rows.shape[1] == len(x) else count
-        self.xs[:slots][self.inner] = x if slots == 1 else x[rows]
-        self.ys[:slots] = y if slots == 1 else y[rows]
-        batches = self.batches[:1] * count if slots == 1 else self.batches
+        everything = rows.shape[1] == len(x)
+        slots = 1 if everything else count
+        self.xs[:slots][self.inner] = x if everything else x[rows]
+        self.ys[:slots] = y if everything else y[rows]
+        batches = self.batches[:1] * count if everything else self.batches
         for name, values in self._numbers(count).items():
             self.tables[name][:count] = values
         done = 0
@@ -293,11 +295,10 @@ def know_state(recorder: Recorder, *owners: Any) -> None:
     for array in arrays:
         data = array._data if isinstance(array, Tensor) else array
         if isinstance(data, np.ndarray) and data.size:
-            try:
-                recorder.place(data)
-            except Uncapturable:
-                if data.flags.c_contiguous or data.T.flags.c_contiguous:
-                    recorder.know("fixed", data)
+            while isinstance(data.base, np.ndarray):
+                data = data.base  # all that lies in the same memory belongs together
+            if data.flags.forc:
+                recorder.know("fixed", data)
 
 
 def place_gradients(
@@ -359,10 +360,11 @@ class _State:
         return [a.copy() for a in self.arrays] + [np.frombuffer(d, np.uint8) for d in draws]
 
 
-def _signature(model: Module, loss: Any, optimizer: Optimizer) -> list[Any]:
-    """All that a captured step takes for granted."""
-    parts: list[Any] = [loss, optimizer.variant()]
-    for owner in (model, loss):
+def signature(*owners: Any) -> list[Any]:
+    """All that a captured computation takes for granted of modules and optimizers."""
+    parts: list[Any] = [owner.variant() for owner in owners if isinstance(owner, Optimizer)]
+    for owner in owners:
+        parts.append(owner)
         for module in owner.modules() if isinstance(owner, Module) else ():
             parts.append(module)
             parts.append(module.training)
@@ -383,7 +385,7 @@ def _signature(model: Module, loss: Any, optimizer: Optimizer) -> list[Any]:
 _COMPARED = (bool, int, float, str, tuple, type(None), np.dtype)
 
 
-def _same(a: list[Any], b: list[Any]) -> bool:
+def same_signature(a: list[Any], b: list[Any]) -> bool:
     return len(a) == len(b) and all(
         x is y or (isinstance(x, _COMPARED) and type(x) is type(y) and bool(x == y))
         for x, y in zip(a, b, strict=True)

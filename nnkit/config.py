@@ -1,0 +1,463 @@
+"""What an experiment is: plain data, checked when it is made, the same after a trip through JSON.
+
+A configuration may come from a stranger (a link, a file, a command line), so every field has a
+type and limits here, and combinations that cannot work are refused with the reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Self
+
+from .datasets import DATASETS, DatasetInfo, feature_names
+from .errors import ConfigError
+from .init import INITIALIZERS
+
+MAX_LAYERS, MAX_UNITS = 10, 64
+CUSTOM = "custom"  #: the data set's name where the data are given apart from the configuration
+
+
+@dataclass(frozen=True)
+class Number:
+    """A numeric setting: its default and its limits."""
+
+    default: float
+    low: float
+    high: float
+    whole: bool = False
+    title: str = ""
+    help: str = ""
+
+    def check(self, name: str, value: Any) -> float | int:
+        """`value` as a number within the limits, or a `ConfigError` that names them."""
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not math.isfinite(value) or not self.low <= value <= self.high:
+            raise ConfigError(
+                name, f"must be a number from {self.low:g} to {self.high:g}, got {value!r}"
+            )
+        if self.whole and value != int(value):
+            raise ConfigError(name, f"must be a whole number, got {value!r}")
+        return int(value) if self.whole else float(value)
+
+
+@dataclass(frozen=True)
+class LossRule:
+    """What a loss is for, and the output layer that goes with it."""
+
+    title: str
+    task: str
+    output: str  # the activation that turns outputs into what people read
+    binary_only: bool = False
+    per_class: bool = False  # one output unit for each class
+    help: str = ""
+
+
+LOSS_RULES: Mapping[str, LossRule] = MappingProxyType({
+    "binary_cross_entropy": LossRule(
+        "Binary cross-entropy", "classification", "sigmoid", binary_only=True,
+        help="How surprised a probability is by the label; one sigmoid output for two classes.",
+    ),
+    "cross_entropy": LossRule(
+        "Cross-entropy (softmax)", "classification", "softmax", per_class=True,
+        help="One output for each class; softmax makes them compete for probability.",
+    ),
+    "one_vs_rest": LossRule(
+        "One against the rest", "classification", "sigmoid", per_class=True,
+        help="A yes-or-no question for each class, each with a sigmoid of its own.",
+    ),
+    "hinge": LossRule(
+        "Hinge", "classification", "sigmoid", binary_only=True,
+        help="Punishes points on the wrong side of a margin and ignores the rest, as in an SVM.",
+    ),
+    "mse": LossRule(
+        "Mean squared error", "regression", "identity",
+        help="The mean of squared errors: large errors count most.",
+    ),
+    "l1": LossRule(
+        "Mean absolute error", "regression", "identity",
+        help="The mean of absolute errors: outliers pull less.",
+    ),
+    "huber": LossRule(
+        "Huber", "regression", "identity",
+        help="Squared for small errors, absolute for large ones: smooth and robust.",
+    ),
+})  # fmt: skip
+
+_MOMENTUM = Number(0.9, 0, 0.999, title="Momentum", help="The share of the last step kept in the next.")
+_BETA1 = Number(0.9, 0, 0.999, title="β₁", help="How long the mean of gradients is remembered.")
+_BETA2 = Number(0.999, 0, 0.99999, title="β₂", help="How long the size of gradients is remembered.")
+
+OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType({
+    "sgd": {
+        "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
+        "nesterov": Number(0, 0, 1, True, "Nesterov", "Look ahead along the momentum first."),
+    },
+    "adam": {"beta1": _BETA1, "beta2": _BETA2},
+    "adamw": {
+        "beta1": _BETA1,
+        "beta2": _BETA2,
+        "weight_decay": Number(0.01, 0, 1, title="Weight decay", help="Shrinks weights a little each step."),
+    },
+    "rmsprop": {
+        "alpha": Number(0.99, 0, 0.9999, title="α", help="How long squared gradients are remembered."),
+        "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
+    },
+    "adagrad": {
+        "lr_decay": Number(0, 0, 1, title="Rate decay", help="How fast the learning rate falls by itself."),
+    },
+    "adadelta": {
+        "rho": Number(0.9, 0, 0.9999, title="ρ", help="How long squared gradients are remembered."),
+    },
+})  # fmt: skip
+
+_HORIZON = Number(200, 1, 100_000, True, "Epochs", "The length of the schedule, in epochs.")
+
+SCHEDULE_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType({
+    "constant": {},
+    "step": {
+        "step_size": Number(50, 1, 100_000, True, "Every", "Epochs between two steps down."),
+        "gamma": Number(0.5, 0.001, 1, title="Factor", help="What the rate is multiplied by."),
+    },
+    "exponential": {"gamma": Number(0.99, 0.5, 1, title="Factor", help="Multiplies the rate each epoch.")},
+    "cosine": {"epochs": _HORIZON},
+    "one_cycle": {"epochs": _HORIZON},
+    "plateau": {
+        "factor": Number(0.5, 0.01, 0.99, title="Factor", help="What the rate is multiplied by."),
+        "patience": Number(20, 1, 10_000, True, "Patience", "Epochs without progress before it falls."),
+    },
+    "warmup": {"epochs": dataclasses.replace(_HORIZON, default=10)},
+})  # fmt: skip
+
+#: Activations offered for hidden layers, with their titles.
+HIDDEN_ACTIVATIONS: Mapping[str, str] = MappingProxyType({
+    "relu": "ReLU", "leaky_relu": "Leaky ReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU",
+    "softplus": "Softplus", "tanh": "Tanh", "sigmoid": "Sigmoid", "sine": "Sine",
+    "softmax": "Softmax", "identity": "Linear",
+})  # fmt: skip
+
+NORMALIZATIONS = ("none", "batch", "layer")
+
+LIMITS: Mapping[str, Number] = MappingProxyType({
+    "samples": Number(500, 4, 10_000, True),
+    "noise": Number(0.1, 0, 1),
+    "imbalance": Number(0, 0, 0.95),
+    "label_noise": Number(0, 0, 0.5),
+    "outliers": Number(0, 0, 0.5),
+    "train_fraction": Number(0.8, 0.05, 0.95),
+    "data_seed": Number(0, 0, 2**31 - 1, True),
+    "init_seed": Number(0, 0, 2**31 - 1, True),
+    "learning_rate": Number(0.03, 1e-6, 1e4),
+    "batch_size": Number(32, 1, 10_000, True),
+    "l1": Number(0, 0, 10),
+    "l2": Number(0, 0, 10),
+    "clip_norm": Number(0, 0, 1e6),
+    "patience": Number(0, 0, 100_000, True),
+    "target_score": Number(0, 0, 1),
+})  # fmt: skip
+
+#: What may change while training goes on; everything else makes a new experiment.
+LIVE_FIELDS = (
+    "learning_rate", "batch_size", "l1", "l2", "clip_norm", "patience", "target_score",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerConfig:
+    """A hidden layer.
+
+    Args:
+        units: 1 to 64.
+        activation: one of `HIDDEN_ACTIVATIONS`.
+        dropout: the share of its values dropped in training, 0 to 0.9.
+        normalization: "none", "batch" or "layer", between the linear part and the activation.
+
+    >>> LayerConfig(4, "tanh").units
+    4
+    """
+
+    units: int = 8
+    activation: str = "relu"
+    dropout: float = 0.0
+    normalization: str = "none"
+
+    def __post_init__(self) -> None:
+        checked = Number(8, 1, MAX_UNITS, True).check("units", self.units)
+        object.__setattr__(self, "units", checked)
+        _choice("activation", self.activation, HIDDEN_ACTIVATIONS)
+        object.__setattr__(self, "dropout", Number(0, 0, 0.9).check("dropout", self.dropout))
+        _choice("normalization", self.normalization, NORMALIZATIONS)
+
+
+@dataclass(frozen=True)
+class ExperimentConfig:
+    """Everything that decides how training goes, bit for bit.
+
+    Args:
+        task: "classification" or "regression".
+        dataset: a name from `DATASETS`, or "custom" where the data are given apart.
+        dataset_settings: settings of that data set, such as {"classes": 4}.
+        samples, noise, imbalance, label_noise, outliers: as in `make_dataset`.
+        train_fraction: the share of the samples to train on.
+        features: columns computed from the inputs (`make_features`).
+        standardize: bring the features to mean 0 and deviation 1, as fitted on training data.
+        data_seed, init_seed: for the data and their split; for weights, batches and dropout.
+        layers: the hidden layers.
+        loss: one of `LOSS_RULES`; it decides the output layer too.
+        optimizer, optimizer_settings: a name and settings of `OPTIMIZER_SETTINGS`.
+        learning_rate, batch_size: of each step.
+        schedule, schedule_settings: how the learning rate changes, epoch by epoch.
+        l1, l2: penalties on weights (not biases).
+        clip_norm: the longest gradient allowed; 0 for any.
+        init: a name from `nnkit.init`, or "auto" for the rule that suits each activation.
+        patience: stop after so many epochs without a better test loss; 0 for never.
+        target_score: stop at this test accuracy (or R²); 0 for never.
+
+    Raises:
+        ConfigError: names the field and the allowed values.
+
+    >>> config = ExperimentConfig(dataset="xor", layers=(LayerConfig(4, "tanh"),))
+    >>> ExperimentConfig.from_dict(config.to_dict()) == config
+    True
+    >>> ExperimentConfig(dataset="blobs", loss="binary_cross_entropy")
+    Traceback (most recent call last):
+    nnkit.errors.ConfigError: loss: binary_cross_entropy tells two classes apart and blobs has 4; \
+use cross_entropy or one_vs_rest
+    """
+
+    task: str = "classification"
+    dataset: str = "spirals"
+    dataset_settings: Mapping[str, int] = field(default_factory=dict)
+    samples: int = 500
+    noise: float = 0.1
+    imbalance: float = 0.0
+    label_noise: float = 0.0
+    outliers: float = 0.0
+    train_fraction: float = 0.8
+    features: tuple[str, ...] = ("x1", "x2")
+    standardize: bool = False
+    data_seed: int = 0
+    init_seed: int = 0
+    layers: tuple[LayerConfig, ...] = field(
+        default_factory=lambda: (LayerConfig(16), LayerConfig(16))
+    )
+    loss: str = "binary_cross_entropy"
+    optimizer: str = "adam"
+    optimizer_settings: Mapping[str, float] = field(default_factory=dict)
+    learning_rate: float = 0.03
+    batch_size: int = 32
+    schedule: str = "constant"
+    schedule_settings: Mapping[str, float] = field(default_factory=dict)
+    l1: float = 0.0
+    l2: float = 0.0
+    clip_norm: float = 0.0
+    init: str = "auto"
+    patience: int = 0
+    target_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        _choice("task", self.task, ("classification", "regression"))
+        for name, number in LIMITS.items():
+            object.__setattr__(self, name, number.check(name, getattr(self, name)))
+        if not isinstance(self.standardize, bool):
+            raise ConfigError("standardize", f"must be true or false, got {self.standardize!r}")
+        self._check_dataset()
+        object.__setattr__(self, "layers", _layers(self.layers))
+        _choice("loss", self.loss, LOSS_RULES)
+        _choice("optimizer", self.optimizer, OPTIMIZER_SETTINGS)
+        _choice("schedule", self.schedule, SCHEDULE_SETTINGS)
+        _choice("init", self.init, ("auto", *INITIALIZERS))
+        for kind, table in (("optimizer", OPTIMIZER_SETTINGS), ("schedule", SCHEDULE_SETTINGS)):
+            settings = _settings(getattr(self, kind), getattr(self, f"{kind}_settings"), table)
+            object.__setattr__(self, f"{kind}_settings", settings)
+        self._check_combinations()
+
+    def _check_dataset(self) -> None:
+        if self.dataset != CUSTOM:
+            _choice("dataset", self.dataset, DATASETS)
+            info = DATASETS[self.dataset]
+            if info.task != self.task:
+                raise ConfigError("dataset", f"{self.dataset} is for {info.task}, not {self.task}")
+            table = {
+                s.name: Number(s.default, s.minimum, s.maximum, True, s.title)
+                for s in info.settings
+            }
+            settings = _settings(self.dataset, self.dataset_settings, {self.dataset: table})
+            object.__setattr__(self, "dataset_settings", settings)
+        features = self.features
+        if isinstance(features, str) or not all(isinstance(name, str) for name in features):
+            raise ConfigError("features", f"must be a list of names, got {features!r}")
+        object.__setattr__(self, "features", tuple(features))
+        if not features:
+            raise ConfigError("features", "needs at least one input feature")
+        if len(set(features)) < len(features):
+            raise ConfigError("features", "names a feature twice")
+        if self.dataset != CUSTOM:
+            for name in features:
+                _choice("features", name, feature_names(DATASETS[self.dataset].dimensions))
+
+    def _check_combinations(self) -> None:
+        rule = LOSS_RULES[self.loss]
+        if rule.task != self.task:
+            fitting = ", ".join(n for n, r in LOSS_RULES.items() if r.task == self.task)
+            raise ConfigError("loss", f"{self.loss} is for {rule.task}; {self.task} takes {fitting}")
+        classes = self.classes
+        if rule.binary_only and classes > 2:
+            raise ConfigError(
+                "loss",
+                f"{self.loss} tells two classes apart and {self.dataset} has {classes}; "
+                "use cross_entropy or one_vs_rest",
+            )
+        if self.task == "regression" and (self.imbalance or self.label_noise):
+            name = "imbalance" if self.imbalance else "label_noise"
+            raise ConfigError(name, "is for classification only; regression has no classes")
+        if self.batch_size < 2 and any(layer.normalization == "batch" for layer in self.layers):
+            raise ConfigError(
+                "batch_size", "must be at least 2 with batch normalization, which compares examples"
+            )
+        if self.optimizer_settings.get("nesterov") and not self.optimizer_settings["momentum"]:
+            raise ConfigError("nesterov", "needs a momentum above 0")
+        if self.samples < 2 * max(classes, 2):
+            raise ConfigError("samples", f"must be at least two for each of {classes} classes")
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of a built-in data set; 0 in regression and where it is custom."""
+        if self.task == "regression" or self.dataset == CUSTOM:
+            return 0
+        settings = self.dataset_settings
+        return int(settings.get("classes", settings.get("arms", 2)))
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values, checked anew."""
+        _known(changes, type(self))
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        values["layers"] = [dataclasses.asdict(layer) for layer in self.layers]
+        values["features"] = list(self.features)
+        for name in ("dataset_settings", "optimizer_settings", "schedule_settings"):
+            values[name] = dict(values[name])
+        return values
+
+    @classmethod
+    def from_dict(cls, values: Any) -> Self:
+        """The configuration of `to_dict`; fields left out keep their defaults.
+
+        Raises:
+            ConfigError: an unknown field, or a value that is not allowed.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError("config", f"must be a mapping of fields, got {type(values).__name__}")
+        _known(values, cls)
+        fields = dict(values)
+        if "layers" in fields:
+            if not isinstance(fields["layers"], (list, tuple)):
+                raise ConfigError("layers", f"must be a list, got {fields['layers']!r}")
+            fields["layers"] = tuple(_layer(item) for item in fields["layers"])
+        if isinstance(fields.get("features"), list):
+            fields["features"] = tuple(fields["features"])
+        return cls(**fields)
+
+
+def _choice(name: str, value: Any, allowed: Any) -> None:
+    if not isinstance(value, str) or value not in allowed:
+        raise ConfigError(name, f"must be one of {', '.join(allowed)}; got {value!r}")
+
+
+def _known(values: Mapping[Any, Any], cls: type) -> None:
+    names = [f.name for f in dataclasses.fields(cls)]
+    for name in values:
+        if name not in names:
+            raise ConfigError(str(name), f"is no setting; there are {', '.join(names)}")
+
+
+def _layer(value: Any) -> LayerConfig:
+    if isinstance(value, LayerConfig):
+        return value
+    if not isinstance(value, Mapping):
+        raise ConfigError("layers", f"must be a list of layers with units and so on, got {value!r}")
+    _known(value, LayerConfig)
+    return LayerConfig(**value)
+
+
+def _layers(layers: Any) -> tuple[LayerConfig, ...]:
+    if not isinstance(layers, (list, tuple)):
+        raise ConfigError("layers", f"must be a list of layers, got {layers!r}")
+    if len(layers) > MAX_LAYERS:
+        raise ConfigError("layers", f"must be at most {MAX_LAYERS}, got {len(layers)}")
+    return tuple(_layer(layer) for layer in layers)
+
+
+def _settings(
+    owner: str, given: Any, table: Mapping[str, Mapping[str, Number]]
+) -> Mapping[str, Any]:
+    """All settings of `owner` with defaults filled in, checked."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(owner, f"its settings must be a mapping, got {given!r}")
+    allowed = table[owner]
+    for name in given:
+        if name not in allowed:
+            known = ", ".join(allowed) if allowed else "none"
+            raise ConfigError(str(name), f"is no setting of {owner}, which has {known}")
+    return {
+        name: number.check(name, given.get(name, number.default if not number.whole else int(number.default)))
+        for name, number in allowed.items()
+    }
+
+
+def default_loss(task: str, classes: int) -> str:
+    """The loss that suits a task.
+
+    >>> default_loss("classification", 3), default_loss("regression", 0)
+    ('cross_entropy', 'mse')
+    """
+    if task == "regression":
+        return "mse"
+    return "binary_cross_entropy" if classes <= 2 else "cross_entropy"
+
+
+def _recipe(info: DatasetInfo) -> ExperimentConfig:
+    tanh8 = (LayerConfig(8, "tanh"), LayerConfig(8, "tanh"))
+    wide = (LayerConfig(16), LayerConfig(16))
+    layers = {
+        "spirals": wide,
+        "checkerboard": (LayerConfig(32), LayerConfig(32)),
+        "arms": wide,
+        "blobs": (LayerConfig(8),),
+        "gaussians": (LayerConfig(4, "tanh"),),
+        "plane": (LayerConfig(4, "tanh"),),
+        "bumps": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
+        "ripple": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
+        "step": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
+        "sawtooth": (LayerConfig(32, "tanh"), LayerConfig(32, "tanh")),
+        "sine": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
+    }.get(info.name, tanh8)
+    settings = {s.name: s.default for s in info.settings}
+    classes = settings.get("classes", settings.get("arms", 2))
+    regression = info.task == "regression"
+    return ExperimentConfig(
+        task=info.task,
+        dataset=info.name,
+        dataset_settings=settings,
+        noise=0.0 if info.name in ("checkerboard",) else 0.1,
+        features=tuple(f"x{i + 1}" for i in range(info.dimensions)),
+        layers=layers,
+        loss=default_loss(info.task, classes),
+        learning_rate=0.01 if regression else 0.03,
+    )
+
+
+def recommended(dataset: str) -> ExperimentConfig:
+    """Settings known to solve a built-in data set.
+
+    >>> recommended("xor").layers[0]
+    LayerConfig(units=8, activation='tanh', dropout=0.0, normalization='none')
+    """
+    _choice("dataset", dataset, DATASETS)
+    return _recipe(DATASETS[dataset])

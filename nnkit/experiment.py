@@ -1,0 +1,497 @@
+"""An experiment: from a configuration to data, network, optimizer, history and predictions.
+
+`Experiment` is what the app, the command line and sweeps drive. It is deterministic: the same
+configuration gives the same weights at every epoch, bit for bit, because each random choice (the
+data, the initial weights, the order of the batches, dropout) has a generator seeded from it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from . import metrics
+from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, LayerConfig
+from .datasets import Dataset, feature_names, make_dataset, split
+from .errors import ConfigError, FileError
+from .forward import ForwardPass
+from .functions import Array, Kernels
+from .history import History, Snapshots
+from .losses import LOSSES, Loss
+from .optim import OPTIMIZERS, Optimizer
+from .predictor import Predictor
+from .schedules import SCHEDULES
+from .serialization import PathOrFile, save_archive
+from .step import TrainingStep
+
+#: A loss this many times the first one (or 1) counts as diverged, though still finite.
+DIVERGED = 1e4
+
+_LOSS_MODULES = {
+    "binary_cross_entropy": "bce_with_logits",
+    "one_vs_rest": "bce_with_logits",
+}
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: losses, and scores (accuracy, or R² in regression)."""
+
+    epoch: int
+    train_loss: float
+    test_loss: float
+    train_score: float
+    test_score: float
+
+
+class Experiment:
+    """A network in training on one data set, as an `ExperimentConfig` describes it.
+
+    Args:
+        config: the configuration.
+        data: the data set, where `config.dataset` is "custom".
+
+    Attributes:
+        status: "ready", "training", "paused", "diverged" or "stopped".
+        message: what happened, in words for people, where the status needs them.
+        history: losses and scores by epoch, and the changes made on the way.
+
+    >>> from nnkit import ExperimentConfig, LayerConfig
+    >>> config = ExperimentConfig(dataset="xor", noise=0, layers=(LayerConfig(8, "tanh"),))
+    >>> experiment = Experiment(config)
+    >>> for epoch in experiment.run(epochs=60):
+    ...     pass
+    >>> experiment.epoch, experiment.latest.test_score > 0.9
+    (60, True)
+    """
+
+    def __init__(self, config: ExperimentConfig, data: Dataset | None = None) -> None:
+        if (data is None) == (config.dataset == CUSTOM):
+            raise ConfigError("dataset", f"{CUSTOM!r} goes with data given to Experiment, and back")
+        self.data = _dataset(config) if data is None else data
+        if self.data.task != config.task:
+            raise ConfigError("task", f"is {config.task}, and the data are for {self.data.task}")
+        rule = LOSS_RULES[config.loss]
+        if rule.binary_only and self.data.classes > 2:
+            raise ConfigError("loss", f"{config.loss} tells two classes apart, not {self.data.classes}")
+        for name in config.features:
+            if name not in feature_names(self.data.inputs.shape[1]):
+                raise ConfigError("features", f"{name} cannot be made of this data")
+        self.train_data, self.test_data = split(self.data, config.train_fraction, config.data_seed)
+        self.first_config = config
+        self.silenced: set[tuple[int, int]] = set()
+        self._build(config)
+
+    def _build(self, config: ExperimentConfig) -> None:
+        """Everything but the data, from the start."""
+        self.config = config
+        self.status, self.message = "ready", ""
+        initial, order = np.random.default_rng(config.init_seed).spawn(2)
+        self._order = order
+        self.predictor = Predictor.untrained(config, self.data, self.train_data, initial)
+        self.network = self.predictor.network
+        self.loss = _loss(config.loss)
+        self._make_optimizer()
+        self._x, self._y = self._arrays(self.train_data)
+        self._passes = [
+            (ForwardPass(self.network, self._arrays(data)[0]), *self._arrays(data)[1:], data)
+            for data in (self.train_data, self.test_data)
+        ]
+        self._grids: dict[Any, ForwardPass] = {}
+        self.history, self.snapshots = History(), Snapshots()
+        self._best: tuple[float, int, dict[str, Array]] | None = None
+        self._keep(self._measure(0))
+
+    def _make_optimizer(self) -> None:
+        """The optimizer of the configuration, weights and biases in groups of their own."""
+        config = self.config
+        groups: list[dict[str, Any]] = []
+        for parameter in self.network.parameters():
+            penalised = parameter.ndim > 1
+            groups.append({
+                "params": [parameter],
+                "l1": config.l1 if penalised else 0.0,
+                "weight_decay": config.l2 if penalised else 0.0,
+            })  # fmt: skip
+        self.optimizer = _optimizer(config, groups)
+        self._step = TrainingStep(self.network, self.loss, self.optimizer)
+        self._schedule = _schedule(config, self.optimizer)
+
+    def _arrays(self, data: Dataset) -> tuple[Array, Array]:
+        """Inputs as the network takes them, targets as the loss does."""
+        return self.predictor.prepare(data.inputs), _targets(self.config.loss, data)
+
+    # Training -------------------------------------------------------------------------------
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return self.latest.epoch
+
+    def run(
+        self, epochs: int | None = None, seconds: float | None = None
+    ) -> Iterator[Epoch]:
+        """Train epoch by epoch, yielding what is known after each.
+
+        Ends after `epochs`, after `seconds`, when training has stopped by itself, or when the
+        caller stops asking: a generator needs no other pause.
+        """
+        deadline = None if seconds is None else time.perf_counter() + seconds
+        done = 0
+        while self.status not in ("diverged", "stopped"):
+            if epochs is not None and done >= epochs:
+                return
+            if deadline is not None and done and time.perf_counter() >= deadline:
+                return
+            yield self.step()
+            done += 1
+
+    def step(self) -> Epoch:
+        """Train for exactly one epoch (again, if training had stopped by its conditions)."""
+        if self.status == "diverged":
+            raise ConfigError("learning_rate", "training diverged; lower it, or reset")
+        self.status, self.message = "training", ""
+        self.network.train()
+        self._step.epochs(
+            self._x, self._y, batch_size=self.config.batch_size, generator=self._order
+        )
+        latest = self._measure(self.epoch + 1)
+        if not self._healthy(latest):
+            self._diverge(latest)
+            return self.latest
+        self._keep(latest)
+        if self._schedule is not None:
+            self._schedule.step(latest.test_loss)
+        self._check_stop(latest)
+        return latest
+
+    def pause(self) -> None:
+        """Say that training rests."""
+        if self.status == "training":
+            self.status = "paused"
+
+    def reset(self) -> None:
+        """Back to the very start: the first configuration's weights, an empty history."""
+        self.silenced.clear()
+        self._build(self.first_config.replace(**{n: getattr(self.config, n) for n in LIVE_FIELDS}))
+
+    def change(self, **settings: Any) -> None:
+        """Change settings that act while training goes on; the history remembers when.
+
+        Raises:
+            ConfigError: a setting that needs a new experiment, or a value out of range.
+        """
+        for name in settings:
+            if name not in LIVE_FIELDS:
+                raise ConfigError(
+                    name, f"needs a new experiment; live are {', '.join(LIVE_FIELDS)}"
+                )
+        config = self.config.replace(**settings)
+        changed = {n: v for n, v in settings.items() if getattr(self.config, n) != v}
+        if not changed:
+            return
+        self.config = config
+        self.history.changes.append((self.epoch, changed))
+        optimizer = self.optimizer
+        for group in optimizer.param_groups:
+            penalised = group["params"][0].ndim > 1
+            group["l1"] = config.l1 if penalised else 0.0
+            group["weight_decay"] = _decay(config) + (config.l2 if penalised else 0.0)
+        optimizer.clip_norm = config.clip_norm or None
+        if "learning_rate" in changed:
+            optimizer.lr = config.learning_rate
+            self._schedule = _schedule(config, optimizer)
+        if self.status in ("diverged", "stopped"):
+            self.status, self.message = "paused", ""
+
+    def _measure(self, epoch: int) -> Epoch:
+        """Losses and scores of the present weights on all data, without dropout."""
+        self.network.eval()
+        values: list[float] = []
+        for forward, targets, data in self._passes:
+            logits = forward()[0]
+            with np.errstate(all="ignore"):
+                losses, _ = self.loss.function.forward(Kernels(), logits, targets)
+                values.append(float(losses.mean(dtype=np.float64)))
+                values.append(_score(self.config.loss, logits, data))
+        train_loss, train_score, test_loss, test_score = values
+        return Epoch(epoch, train_loss, test_loss, train_score, test_score)
+
+    def _keep(self, latest: Epoch) -> None:
+        self.latest = latest
+        self.history.add(latest)
+        self._finite = self.optimizer.flat.copy(), self.optimizer.memory.copy()
+        self.snapshots.add(latest.epoch, self._finite[0])
+
+    def _healthy(self, latest: Epoch) -> bool:
+        limit = DIVERGED * max(1.0, self.history.first.train_loss)
+        return bool(
+            latest.train_loss < limit and np.isfinite(self.optimizer.flat).all()
+        )  # NaN compares false
+
+    def _diverge(self, latest: Epoch) -> None:
+        """Put the last finite state back and say what happened."""
+        self.optimizer.flat[...], self.optimizer.memory[...] = self._finite
+        self.status = "diverged"
+        what = f"grew to {latest.train_loss:.3g}" if np.isfinite(latest.train_loss) else "overflowed"
+        self.message = (
+            f"Training diverged in epoch {latest.epoch}: the loss {what}. "
+            f"The weights of epoch {self.epoch} are back. "
+            f"A learning rate of {self.config.learning_rate:g} is too high here; "
+            f"try {min(self.config.learning_rate / 10, 0.03):g}."
+        )
+
+    def _check_stop(self, latest: Epoch) -> None:
+        config = self.config
+        if config.target_score and latest.test_score >= config.target_score:
+            self.status = "stopped"
+            self.message = f"Reached the target score {config.target_score:g}."
+        if not config.patience:
+            self._best = None
+            return
+        if self._best is None or latest.test_loss < self._best[0]:
+            self._best = latest.test_loss, latest.epoch, self.network.state_dict()
+        elif latest.epoch - self._best[1] >= config.patience:
+            _, best_epoch, state = self._best
+            self.network.load_state_dict(state)
+            self.status = "stopped"
+            self.message = (
+                f"Stopped early: no better test loss for {config.patience} epochs. "
+                f"The weights of epoch {best_epoch}, the best, are back."
+            )
+            self._best = None
+
+    # Editing the network --------------------------------------------------------------------
+
+    def set_weight(self, layer: int, unit: int, source: int, value: float) -> None:
+        """Set one weight: `source` is the input of `unit` of `layer` (the output comes last)."""
+        self.network.linears[layer].weights._data[unit, source] = value
+        self.network.linears[layer].weights._version += 1
+        self._edited({"weight": [layer, unit, source, value]})
+
+    def set_bias(self, layer: int, unit: int, value: float) -> None:
+        """Set one bias."""
+        self.network.linears[layer].biases._data[unit] = value
+        self.network.linears[layer].biases._version += 1
+        self._edited({"bias": [layer, unit, value]})
+
+    def silence(self, layer: int, unit: int, silenced: bool = True) -> None:
+        """Switch a hidden unit off (its value is zero everywhere), or on again."""
+        self.network.hidden[layer].silencer.silence(unit, silenced)
+        (self.silenced.add if silenced else self.silenced.discard)((layer, unit))
+        self._edited({"silenced": [layer, unit, silenced]})
+
+    def _edited(self, what: dict[str, Any]) -> None:
+        """Measure again after an edit, in place of what was known of this epoch."""
+        self.history.changes.append((self.epoch, what))
+        self.latest = self._measure(self.epoch)
+        self.history.replace_last(self.latest)
+        self._finite = self.optimizer.flat.copy(), self.optimizer.memory.copy()
+        self.snapshots.replace(self.epoch, self._finite[0])
+        if self.status in ("diverged", "stopped"):
+            self.status, self.message = "paused", ""
+
+    def restructured(self, config: ExperimentConfig) -> Experiment:
+        """An experiment for an edited network that keeps the weights which still have a place.
+
+        Units keep their weights by position in their layer; layers are matched from the front,
+        the output by itself. Epochs are counted from 0 again.
+        """
+        new = Experiment(config, self.data if config.dataset == CUSTOM else None)
+        kept = min(len(self.config.layers), len(config.layers))
+        pairs = [*range(kept), -1] if len(self.config.layers) == len(config.layers) else range(kept)
+        for i in pairs:
+            ours, theirs = self.network.linears[i], new.network.linears[i]
+            if i == 0 and self.config.features != config.features:
+                continue
+            rows = min(ours.weights.shape[0], theirs.weights.shape[0])
+            columns = min(ours.weights.shape[1], theirs.weights.shape[1])
+            theirs.weights._data[:rows, :columns] = ours.weights._data[:rows, :columns]
+            theirs.biases._data[:rows] = ours.biases._data[:rows]
+        new.history, new.snapshots = History(), Snapshots()
+        new._keep(new._measure(0))
+        return new
+
+    # Looking at it --------------------------------------------------------------------------
+
+    def predict(self, points: ArrayLike) -> Array:
+        """Predictions for raw inputs (n, d); see `Predictor.predict`."""
+        return self.predictor.predict(points)
+
+    def grid(self, resolution: int = 100, extent: float = 1.2) -> Array:
+        """Predictions over the plane: (r, r), or (r, r, classes), or (r,) for one input.
+
+        Row 0 has the lowest x2, column 0 the lowest x1. The array is new at each call.
+        """
+        forward = self._grid(resolution, extent, False)
+        return self._on_grid(self.predictor.read(forward()[-1]), resolution)
+
+    def unit_grids(self, resolution: int = 24, extent: float = 1.2) -> list[Array]:
+        """What every unit gives over the plane: for each layer (units, r, r), or (units, r).
+
+        Hidden layers after their activation, then the output as people read it.
+        """
+        forward = self._grid(resolution, extent, True)
+        *hidden, logits = forward()
+        output = self.predictor.read_columns(logits)
+        shape = (resolution,) * self._plane_dimensions
+        return [values.T.reshape(-1, *shape).copy() for values in (*hidden, output)]
+
+    def feature_grids(self, resolution: int = 24, extent: float = 1.2) -> Array:
+        """Every available feature over the plane: (features, r, r), or (features, r)."""
+        from .datasets import make_features
+
+        names = feature_names(self.data.inputs.shape[1])
+        columns = make_features(self.plane(resolution, extent), names)
+        return columns.T.reshape(-1, *(resolution,) * self._plane_dimensions).copy()
+
+    def plane(self, resolution: int, extent: float = 1.2) -> Array:
+        """Raw inputs of a grid over the plane (or line) shown, rows of x2 from low to high.
+
+        With more than two inputs, the others are held at their median.
+        """
+        axis = np.linspace(-extent, extent, resolution, dtype=np.float32)
+        if self._plane_dimensions == 1:
+            return axis[:, None]
+        x2, x1 = np.meshgrid(axis, axis, indexing="ij")
+        points = np.stack([x1.ravel(), x2.ravel()], axis=1)
+        if self.data.inputs.shape[1] == 2:
+            return points
+        rows = np.tile(np.median(self.train_data.inputs, axis=0), (len(points), 1))
+        low, high = self.data.inputs.min(axis=0), self.data.inputs.max(axis=0)
+        for column, values in zip(self.shown_inputs, points.T, strict=True):
+            middle, half = (low + high)[column] / 2, (high - low)[column] / 2
+            rows[:, column] = middle + values / extent * half * 1.1
+        return rows.astype(np.float32)
+
+    @property
+    def shown_inputs(self) -> tuple[int, int]:
+        """The two inputs that the plane shows."""
+        return (0, 1)
+
+    @property
+    def _plane_dimensions(self) -> int:
+        return min(2, self.data.inputs.shape[1])
+
+    def _grid(self, resolution: int, extent: float, all_layers: bool) -> ForwardPass:
+        key = (resolution, extent, all_layers)
+        if key not in self._grids:
+            x = self.predictor.prepare(self.plane(resolution, extent))
+            outputs = self.network.layer_outputs if all_layers else None
+            self._grids[key] = ForwardPass(self.network, x, outputs)
+        self.network.eval()
+        return self._grids[key]
+
+    def _on_grid(self, values: Array, resolution: int) -> Array:
+        shape = (resolution,) * self._plane_dimensions
+        return values.reshape(*shape, *values.shape[1:]).copy()
+
+    # Going back, and out --------------------------------------------------------------------
+
+    def show_epoch(self, epoch: int) -> int:
+        """Put the weights of the kept snapshot nearest to `epoch` into the network.
+
+        Returns the epoch of that snapshot; training goes on from there.
+        """
+        nearest, flat = self.snapshots.nearest(epoch)
+        self.optimizer.flat[...] = flat
+        self._edited({"snapshot": nearest})
+        return nearest
+
+    def save(self, file: PathOrFile) -> None:
+        """Weights, configuration and epoch in one `.npz`; see `Predictor.load`."""
+        save_archive(file, self.predictor.arrays(), self.predictor.description(self.epoch))
+
+    @classmethod
+    def load(cls, file: PathOrFile, data: Dataset | None = None) -> Self:
+        """The experiment of a saved file, with its weights, ready to train on."""
+        predictor = Predictor.load(file)
+        if predictor.config.dataset == CUSTOM and data is None:
+            raise FileError("this network was trained on data of its own; give them as `data`")
+        experiment = cls(predictor.config, data)
+        experiment.network.load_state_dict(predictor.network.state_dict())
+        experiment._edited({"loaded": predictor.epoch})
+        return experiment
+
+
+def _dataset(config: ExperimentConfig) -> Dataset:
+    return make_dataset(
+        config.dataset,
+        samples=config.samples,
+        noise=config.noise,
+        seed=config.data_seed,
+        imbalance=config.imbalance,
+        label_noise=config.label_noise,
+        outliers=config.outliers,
+        **config.dataset_settings,
+    )
+
+
+def _loss(name: str) -> Loss:
+    return LOSSES[_LOSS_MODULES.get(name, name)]()
+
+
+def _targets(loss: str, data: Dataset) -> Array:
+    """The data's targets in the form that the loss takes."""
+    rule = LOSS_RULES[loss]
+    if loss == "cross_entropy":
+        return data.targets.astype(np.float32)
+    if rule.per_class:
+        return np.eye(data.classes, dtype=np.float32)[data.targets]
+    column = data.targets.astype(np.float32)[:, None]
+    return 2 * column - 1 if loss == "hinge" else column
+
+
+def _score(loss: str, logits: Array, data: Dataset) -> float:
+    """Accuracy of logits, or R² of predicted numbers."""
+    if data.task == "regression":
+        return metrics.r2_score(logits, data.targets)
+    if logits.shape[1] == 1:
+        return float(np.mean((logits[:, 0] > 0) == data.targets))
+    return float(np.mean(logits.argmax(axis=1) == data.targets))
+
+
+def _decay(config: ExperimentConfig) -> float:
+    """The optimizer's own weight decay (that of AdamW, which is not L2)."""
+    return float(config.optimizer_settings.get("weight_decay", 0.0))
+
+
+def _optimizer(config: ExperimentConfig, groups: list[dict[str, Any]]) -> Optimizer:
+    options: dict[str, Any] = dict(config.optimizer_settings)
+    if "beta1" in options:
+        options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    if "nesterov" in options:
+        options["nesterov"] = bool(options["nesterov"])
+    decay = options.pop("weight_decay", 0.0)
+    for group in groups:
+        group["weight_decay"] += decay
+    return OPTIMIZERS[config.optimizer](
+        groups, lr=config.learning_rate, clip_norm=config.clip_norm or None, **options
+    )
+
+
+def _schedule(config: ExperimentConfig, optimizer: Optimizer) -> Any:
+    if config.schedule == "constant":
+        return None
+    return SCHEDULES[config.schedule](optimizer, **_schedule_options(config))
+
+
+def _schedule_options(config: ExperimentConfig) -> dict[str, Any]:
+    settings = dict(config.schedule_settings)
+    match config.schedule:
+        case "cosine":
+            return {"T_max": settings["epochs"]}
+        case "one_cycle":
+            return {"max_lr": config.learning_rate, "total_steps": settings["epochs"]}
+        case "warmup":
+            return {"warmup_steps": settings["epochs"]}
+        case _:
+            return settings
+
+
+__all__ = ["Epoch", "Experiment", "LayerConfig"]

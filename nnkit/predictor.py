@@ -1,0 +1,190 @@
+"""A network with all it takes to go from raw inputs to answers, and back from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from .config import LOSS_RULES, ExperimentConfig
+from .datasets import Dataset, Standardizer, feature_names, make_features
+from .errors import ConfigError, FileError, ShapeError
+from .functions import Array
+from .modules import sigmoid, softmax
+from .network import Network
+from .serialization import PathOrFile, load_archive
+from .tensor import Tensor, no_grad
+
+
+class Predictor:
+    """Features, standardization, network and the reading of its outputs.
+
+    Attributes:
+        config: the configuration it was trained by.
+        network: the `Network`.
+        input_names, class_names: what the columns and the classes are called.
+        epoch: how many epochs it was trained for.
+    """
+
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        input_names: tuple[str, ...],
+        class_names: tuple[str, ...],
+        standardizer: Standardizer | None,
+        generator: np.random.Generator | None = None,
+        epoch: int = 0,
+    ) -> None:
+        self.config, self.epoch = config, epoch
+        self.input_names, self.class_names = input_names, class_names
+        self.standardizer = standardizer
+        outputs = len(class_names) if LOSS_RULES[config.loss].per_class else 1
+        self.network = Network(
+            len(config.features), config.layers, outputs, init=config.init, generator=generator
+        )
+
+    @classmethod
+    def untrained(
+        cls,
+        config: ExperimentConfig,
+        data: Dataset,
+        train_data: Dataset,
+        generator: np.random.Generator,
+    ) -> Self:
+        """A predictor for `data` with fresh weights; standardization is fitted on training data."""
+        standardizer = None
+        if config.standardize:
+            standardizer = Standardizer().fit(make_features(train_data.inputs, config.features))
+        return cls(config, data.input_names, data.class_names, standardizer, generator)
+
+    @property
+    def output(self) -> str:
+        """The activation that turns outputs into answers: sigmoid, softmax or identity."""
+        return LOSS_RULES[self.config.loss].output
+
+    def prepare(self, inputs: ArrayLike) -> Array:
+        """Raw inputs (n, d) as the network takes them.
+
+        Raises:
+            ShapeError: another number of columns, or values that are not finite.
+        """
+        points = np.asarray(inputs, np.float32)
+        wanted = len(self.input_names)
+        if points.ndim == 1 and wanted == 1:
+            points = points[:, None]
+        if points.ndim != 2 or points.shape[1] != wanted:
+            raise ShapeError(
+                f"expected inputs of shape (n, {wanted}): {', '.join(self.input_names)}; "
+                f"got {points.shape}"
+            )
+        if not np.isfinite(points).all():
+            raise ShapeError("inputs must be finite numbers")
+        columns = make_features(points, self.config.features)
+        if self.standardizer is not None:
+            columns = self.standardizer.transform(columns)
+        return np.ascontiguousarray(columns, np.float32)
+
+    def logits(self, inputs: ArrayLike) -> Array:
+        """The network's raw outputs (n, outputs) for raw inputs (n, d)."""
+        self.network.eval()
+        with no_grad(), np.errstate(over="ignore"):
+            outputs: Array = self.network(Tensor(self.prepare(inputs))).data
+        return outputs
+
+    def predict(self, inputs: ArrayLike) -> Array:
+        """Answers for raw inputs (n, d).
+
+        Returns:
+            With two classes and one output, the probability of the second class, (n,). With an
+            output for each class, probabilities (n, classes). In regression, numbers (n,).
+        """
+        return self.read(self.logits(inputs))
+
+    def read(self, logits: Array) -> Array:
+        """Answers from raw outputs, as a new array."""
+        columns = self.read_columns(logits)
+        return columns[:, 0].copy() if columns.shape[1] == 1 else columns
+
+    def read_columns(self, logits: Array) -> Array:
+        """Answers from raw outputs, one column an output unit."""
+        with no_grad(), np.errstate(over="ignore"):
+            if self.output == "softmax":
+                return np.ascontiguousarray(softmax(Tensor(logits)).data)
+            if self.output == "sigmoid":
+                return np.ascontiguousarray(sigmoid(Tensor(logits)).data)
+        return np.array(logits)
+
+    # On disk --------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """All arrays by name: the network's state, and standardization."""
+        arrays = self.network.state_dict()
+        if self.standardizer is not None:
+            arrays["standardizer.mean"] = np.asarray(self.standardizer.mean)
+            arrays["standardizer.scale"] = np.asarray(self.standardizer.scale)
+        return arrays
+
+    def description(self, epoch: int) -> dict[str, Any]:
+        """All that is needed beside the arrays, as plain data."""
+        return {
+            "experiment": self.config.to_dict(),
+            "input_names": list(self.input_names),
+            "class_names": list(self.class_names),
+            "epoch": epoch,
+        }
+
+    @classmethod
+    def load(cls, file: PathOrFile) -> Self:
+        """A predictor from a file that `Experiment.save` wrote.
+
+        Raises:
+            FileError: a file that is damaged, hostile, or does not hold what its own
+                configuration calls for.
+        """
+        config = load_archive(file).config
+        if hasattr(file, "seek"):
+            file.seek(0)
+        predictor = _described(cls, config)
+        expected = {n: (a.shape, a.dtype) for n, a in predictor.arrays().items()}
+        arrays = dict(load_archive(file, expected).arrays)
+        if predictor.standardizer is not None:
+            predictor.standardizer = Standardizer(
+                arrays.pop("standardizer.mean"), arrays.pop("standardizer.scale")
+            )
+        predictor.network.load_state_dict(arrays)
+        return predictor
+
+
+def _described(cls: type[Predictor], description: Mapping[str, Any] | None) -> Any:
+    """An untrained predictor for the configuration in a file."""
+    if not isinstance(description, Mapping) or "experiment" not in description:
+        raise FileError(
+            "this file holds weights but no configuration; download it from the Train page, "
+            "or load it into a model with model.load(file)"
+        )
+    try:
+        config = ExperimentConfig.from_dict(description["experiment"])
+    except ConfigError as error:
+        raise FileError(f"the configuration in this file is not valid: {error}") from error
+    names = {}
+    for key in ("input_names", "class_names"):
+        value = description.get(key)
+        if not isinstance(value, list) or not all(isinstance(n, str) for n in value) or len(value) > 100:
+            raise FileError(f"the configuration in this file has no valid {key}")
+        names[key] = tuple(value)
+    epoch = description.get("epoch")
+    if not isinstance(epoch, int) or epoch < 0:
+        raise FileError("the configuration in this file has no valid epoch")
+    available = feature_names(len(names["input_names"])) if names["input_names"] else ()
+    if not set(config.features) <= set(available):
+        raise FileError("the features in this file cannot be made of its inputs")
+    classes = len(names["class_names"])
+    if (config.task == "classification") != (classes >= 2):
+        raise FileError("the class names in this file do not go with its task")
+    standardizer = None
+    if config.standardize:
+        size = len(config.features)
+        standardizer = Standardizer(np.zeros(size, np.float32), np.ones(size, np.float32))
+    return cls(config, names["input_names"], names["class_names"], standardizer, epoch=epoch)
