@@ -3,3 +3,4 @@ from .losses import *
 from .modules import *
 from .optim import *
 from .tensor import Parameter, Tensor, no_grad
+from .operations import *

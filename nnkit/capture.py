@@ -37,12 +37,12 @@ from __future__ import annotations
 import bisect
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .functions.base import Array, Kernels, address, is_basic_index, kernels, over_both
+from .functions.base import Array, Kernels, address, kernels
 from .optim import aligned
 
 
@@ -191,14 +191,8 @@ class Recorder(Kernels):
         self.record(Kernels.copy, x, out=wide[:, :-1])
         return wide
 
-    def stacked(self, top: Array, bottom: Array) -> Array:
-        joined = over_both(top, bottom)
-        if joined is None:
-            return self.record(Kernels.concatenate, top, bottom[None], axis=0)
-        return joined
 
-
-_OWN = {"constant", "escape", "reshape", "with_ones", "stacked", "recording"}
+_OWN = {"constant", "escape", "reshape", "with_ones", "recording"}
 _RECORDED = {name for name in vars(Kernels) if not name.startswith("_")} - _OWN
 
 
@@ -226,7 +220,11 @@ class Program:
         used = [f"g{i}" for i in range(len(groups))]
         targets = ", ".join(f"({', '.join(n)},)" if n else "_" for n in names)
         body = "\n        ".join(self._lines) or "pass"
-        source = f"def run({', '.join(used)}):\n    for {targets}, in zip({', '.join(used)}):\n        {body}\n"
+        bound = ", ".join(f"{name}={name}" for name in self._scope)  # locals are the fastest names
+        lists = ", ".join(used)
+        source = (
+            f"def run({lists}, {bound}):\n    for {targets}, in zip({lists}):\n        {body}\n"
+        )
         exec(compile(source, "<captured step>", "exec"), self._scope)
         run: Callable[..., None] = self._scope["run"]
         return run
@@ -273,7 +271,7 @@ class Program:
             return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
         if function is Kernels.indicator:
             function, call = call.arguments[0], Call(function, call.arguments[1:], call.out)
-        names = [self._name(a) for a in call.arguments]
+        names = [self._name(_single(a)) for a in call.arguments]
         if isinstance(function, np.ufunc) and not call.options:
             return f"{self._name(function)}({', '.join([*names, out])})"
         options = {**call.options}
@@ -295,6 +293,13 @@ class Program:
         else:
             self._scope[name] = thing
         return name
+
+
+def _single(argument: Any) -> Any:
+    """One number stretched over a shape (strides of 0) as that number: ufuncs are faster on it."""
+    if isinstance(argument, Place) and argument.shape and not any(argument.strides):
+        return replace(argument, shape=(), strides=())
+    return argument
 
 
 def _flat(array: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from .capture import Program, Uncapturable, recording
 from .functions import Array, Kernels
 from .modules.base import Module
-from .step import know_state, same_signature, signature
+from .step import Watch, know_state
 from .tensor import Tensor, no_grad
 
 Outputs = Callable[[Tensor], Sequence[Tensor]]
@@ -43,14 +43,13 @@ class ForwardPass:
         wide = np.asarray(x, dtype)
         self._wide = Kernels.with_ones(np.ascontiguousarray(wide)) if wide.ndim == 2 else wide
         self.x = self._wide[:, :-1] if wide.ndim == 2 else self._wide
-        self._signature: list[Any] = []
+        self._watch: Watch | None = None
         self._arrays: list[Array] | None = None
         self._run: Callable[..., None] | None = None
 
     def __call__(self) -> list[Array]:
-        now = signature(self.module)
-        if not same_signature(now, self._signature):
-            self._signature = now
+        if self._watch is None or not self._watch.same():
+            self._watch = Watch(self.module)
             self._capture()
         if self._run is None or self._arrays is None:
             with no_grad():

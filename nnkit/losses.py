@@ -48,6 +48,8 @@ class Loss(Module):
         losses = apply(self.function, prediction, truth)
         if self.reduction == "none":
             return losses
+        if self.reduction == "mean" and not losses._data.size:
+            raise ShapeError(f"{type(self).__name__} has no mean over no examples")
         return apply(_MEAN if self.reduction == "mean" else _SUM, losses)
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
@@ -124,6 +126,9 @@ class Huber(Loss):
     @property
     def function(self) -> Function:
         return F.HuberError(self.delta)
+
+    def _describe(self) -> str:
+        return ", ".join(filter(None, (super()._describe(), f"delta={self.delta:g}")))
 
 
 class Hinge(Loss):

@@ -24,7 +24,7 @@ Numbers = dict[str, Any]
 BLOCK = 16_384
 #: Every so many steps, memories that have decayed to almost nothing are made exactly zero:
 #: arithmetic on denormal numbers is many times slower.
-FLUSH_EVERY, FLUSH = 128, 1e-30
+FLUSH_EVERY, FLUSH = 128, 1e-20
 
 
 class Optimizer:
@@ -94,6 +94,8 @@ class Optimizer:
 
     def option(self, name: str) -> Any:
         """A group option: one number where all groups agree, else a vector over the elements."""
+        if len(self.param_groups) == 1:
+            return self.param_groups[0][name]
         values = [group[name] for group in self.param_groups]
         if all(value == values[0] for value in values):
             return values[0]
@@ -125,19 +127,19 @@ class Optimizer:
         for parameter, view in zip(self.parameters, self._gradient_views, strict=True):
             if parameter._grad is not None:
                 view[...] = parameter._grad
+                parameter._version += 1
         self.steps += 1
-        numbers = {
-            name: np.asarray(value, self.flat.dtype)
-            for name, value in self.numbers(self.option("lr"), float(self.steps)).items()
-        }
         if self.steps % FLUSH_EVERY == 0:
             self.flush()
+        dtype = self.flat.dtype
+        numbers = {
+            name: np.array(value, dtype)
+            for name, value in self.numbers(self.option("lr"), float(self.steps)).items()
+        }
         k = kernels.get()
         spans = [(0, self.flat.size)] if all(present) else self._spans(present)
         for start, stop in spans:
             self.change(k, start, stop, numbers)
-        for parameter, has_gradient in zip(self.parameters, present, strict=True):
-            parameter._version += has_gradient
 
     def change(self, k: Kernels, start: int, stop: int, numbers: Numbers) -> None:
         """Clip the gradients of [start, stop), then run the rule on them block by block."""
@@ -154,14 +156,15 @@ class Optimizer:
             part = slice(low, min(low + BLOCK, stop))
             p, gradient, memory = self.flat[part], self.gradient[:, part], self.memory[:, part]
             cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
-            self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
+            if _any(decay) or _any(l1):
+                self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
             self.update(k, p, gradient, memory, cut)
 
     def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
         """Add the gradients of the penalties to `g`."""
-        if np.any(decay):
+        if _any(decay):
             k.add(g, k.multiply(p, k.constant(decay)), out=g)
-        if np.any(l1):
+        if _any(l1):
             k.add(g, k.multiply(k.sign(p), k.constant(l1)), out=g)
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
@@ -178,7 +181,7 @@ class Optimizer:
         raise NotImplementedError
 
     def flush(self) -> None:
-        """Turn memories below about 1e-37 into zeros."""
+        """Turn memories below about 1e-27 into zeros (in float32)."""
         self.memory += FLUSH
         self.memory -= FLUSH
 
@@ -255,7 +258,11 @@ def view_like(array: Array, vector: Array) -> Array:
 
 
 def _part(option: Any, part: slice) -> Any:
-    return option[part] if np.ndim(option) else option
+    return option[part] if isinstance(option, np.ndarray) else option
+
+
+def _any(option: Any) -> bool:
+    return bool(option.any()) if isinstance(option, np.ndarray) else option != 0
 
 
 def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
@@ -292,10 +299,8 @@ def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
 
 
 def _powers(base: float, steps: Any) -> Any:
-    """base ** steps, with the same rounding for one step as for many."""
-    if np.ndim(steps) == 0:
-        return base ** float(steps)
-    return np.array([base ** float(step) for step in steps.flat]).reshape(steps.shape)
+    """base ** steps by the same routine for one step as for many, so that they round alike."""
+    return np.power(base, steps)
 
 
 def _fraction(name: str, value: float) -> float:
@@ -378,9 +383,19 @@ class Adam(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.betas = (_fraction("betas", betas[0]), _fraction("betas", betas[1]))
+        self.betas = betas
         self.eps = eps
         super().__init__(params, lr, weight_decay=weight_decay, **options)
+
+    @property
+    def betas(self) -> tuple[float, float]:
+        """The decay of the averages of g and of g²."""
+        return self._betas
+
+    @betas.setter
+    def betas(self, values: tuple[float, float]) -> None:
+        self._betas = (_fraction("betas", values[0]), _fraction("betas", values[1]))
+        self._decay: dict[int, Array] = {}
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
         b1, b2 = self.betas
@@ -394,7 +409,10 @@ class Adam(Optimizer):
         self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
     ) -> None:
         k.square(gradient[0], out=gradient[1])
-        k.multiply(memory, k.constant(np.array(self.betas, p.dtype)[:, None]), out=memory)
+        size = p.size
+        if size not in self._decay:  # in full size: twice as fast as broadcasting two numbers
+            self._decay[size] = np.repeat(np.array(self.betas, p.dtype), size).reshape(2, size)
+        k.multiply(memory, k.constant(self._decay[size]), out=memory)
         k.add(memory, gradient, out=memory)
         change = k.sqrt(memory[1])
         change = k.add(change, numbers["eps"], out=change)
@@ -425,7 +443,7 @@ class AdamW(Adam):
 
     def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
         super().penalise(k, p, g, 0.0, l1, n)
-        if np.any(decay):
+        if _any(decay):
             rate = k.multiply(n["lr"], k.constant(decay))
             k.subtract(p, k.multiply(p, rate), out=p)
 

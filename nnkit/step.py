@@ -48,7 +48,7 @@ class TrainingStep:
         self.capture = capture
         self.reason = "" if capture else "capture=False"
         self._plans: dict[Any, _Plan | None] = {}
-        self._signature: list[Any] = []
+        self._watch: Watch | None = None
 
     def __call__(self, x: Any, y: Any) -> float:
         """One step on the batch (x, y); returns the loss before it."""
@@ -73,6 +73,7 @@ class TrainingStep:
         if n == 0 or len(y) != n:
             raise DataError(f"needs as many targets as examples and at least one; got {n}, {len(y)}")
         size = n if batch_size is None else max(1, min(int(batch_size), n))
+        self._refresh()
         tail = n % size
         losses: list[Array] = []
         if tail:
@@ -93,7 +94,9 @@ class TrainingStep:
 
     def _run(self, x: Array, y: Array, batches: Array) -> Array:
         """Steps over `batches`, one row of example numbers each."""
-        plan = self._plan(x[batches[0]], y[batches[0]]) if len(batches) else None
+        plan = None
+        if self.capture and len(batches):
+            plan = self._plan(x[batches[0]], y[batches[0]])
         losses = np.empty(len(batches), self.optimizer.flat.dtype)
         done = 0
         while done < len(batches):
@@ -118,25 +121,24 @@ class TrainingStep:
 
     def _plan(self, x: Array, y: Array) -> _Plan | None:
         """The captured step for batches like this one, or None where there can be none."""
-        if not self.capture:
-            return None
-        self.optimizer.pack()
-        now = signature(self.model, self.loss, self.optimizer)
-        if not same_signature(now, self._signature):
-            self._plans.clear()
-            self._signature = now
         key = (x.shape, y.shape)
         if key not in self._plans:
             self._plans[key] = self._try_capture(x, y)
         return self._plans[key]
+
+    def _refresh(self) -> None:
+        """Forget the captured steps if anything that they take for granted has changed."""
+        self.optimizer.pack()
+        if self._watch is None or not self._watch.same():
+            self._plans.clear()
+            self._watch = Watch(self.model, self.loss, self.optimizer)
 
     def _try_capture(self, x: Array, y: Array) -> _Plan | None:
         state = _State(self.model, self.loss, self.optimizer)
         try:
             plan = _Plan(self, x, y)
             state.restore()
-            now = signature(self.model, self.loss, self.optimizer)
-            if not same_signature(now, self._signature):
+            if self._watch is None or not self._watch.same():
                 raise Uncapturable("a forward pass changed an attribute of its module")
             with np.errstate(all="ignore"):
                 self.plain(x, y)
@@ -166,7 +168,12 @@ class _Plan:
         self.x = Kernels.with_ones(x[::-1] * x.dtype.type(0.75)) if x.ndim == 2 else x[::-1].copy()
         self.y = y[::-1].copy()
         self.inner = (slice(None), slice(None), slice(x.shape[1])) if x.ndim == 2 else (slice(None),)
-        numbers = {name: np.array(rows[0]) for name, rows in self._numbers(1).items()}
+        rows = self.optimizer.option("lr")
+        dtype = self.optimizer.flat.dtype
+        numbers = {
+            name: np.zeros(np.shape(value)[-1:] if np.ndim(rows) else (), dtype)
+            for name, value in self._numbers(1).items()
+        }
         with recording() as recorder, np.errstate(all="ignore"):
             self.given_x = recorder.know("given", self.x)
             self.given_x.wide = self.x if x.ndim == 2 else None
@@ -207,7 +214,9 @@ class _Plan:
         views, output = self.program.views, self.output
         self.xs = np.ones((count, *self.x.shape), self.x.dtype)
         self.ys = np.empty((count, *self.y.shape), self.y.dtype)
-        self.tables = {n: np.empty(v.shape, v.dtype) for n, v in self._numbers(count).items()}
+        self.tables = {
+            n: np.empty((count, *s.array.shape), s.array.dtype) for n, s in self.given_numbers.items()
+        }
         self.outputs = np.empty((count, output.storage.array.size), output.dtype)
         stack = (self.outputs.strides[0], *output.strides)
         self.stacked = np.ndarray(
@@ -251,24 +260,20 @@ class _Plan:
             parameter._version += 1
         return losses
 
-    def _numbers(self, count: int) -> dict[str, Array]:
-        """The optimizer's numbers for its next `count` steps, one row a step."""
-        optimizer = self.optimizer
-        rate = optimizer.option("lr")
-        steps = np.arange(optimizer.steps + 1, optimizer.steps + 1 + count, dtype=np.float64)
-        if np.ndim(rate):
-            steps = steps[:, None]  # rates by element: rows of numbers
-        rows: dict[str, Array] = {}
-        for name, values in optimizer.numbers(rate, steps).items():
-            shape = (count,) if steps.ndim == 1 else (count, np.shape(values)[-1:] or 1)
-            rows[name] = np.broadcast_to(values, shape).astype(optimizer.flat.dtype)
-        return rows
+    def _numbers(self, count: int) -> dict[str, Any]:
+        """The optimizer's numbers for its next `count` steps: one for all, or one a step."""
+        rate, done = self.optimizer.option("lr"), self.optimizer.steps
+        steps = np.arange(done + 1, done + 1 + count, dtype=np.float64)
+        # Rates by element make rows of numbers.
+        return self.optimizer.numbers(rate, steps[:, None] if np.ndim(rate) else steps)
 
     def _losses(self, count: int, slots: int) -> Array:
         outputs = self.stacked[:count]
         if not self.deferred:
             return outputs.reshape(count).copy()
-        targets = np.broadcast_to(self.ys[:slots], (count, *self.y.shape))
+        targets = self.ys[:slots]
+        if slots < count:
+            targets = np.broadcast_to(targets, (count, *self.y.shape))
         losses, _ = self.loss.function.forward(Kernels(), outputs, targets)
         axes = tuple(range(1, losses.ndim))
         total: Array = np.add.reduce(losses, axis=axes)
@@ -318,7 +323,7 @@ def place_gradients(
             groups.setdefault(made.storage, []).append((made, there, gradient, view))
     for storage, members in groups.items():
         shifts = {there.offset - made.offset for made, there, _, _ in members}
-        fits = all(made.strides == there.strides for made, there, _, _ in members)
+        fits = all(same_layout(made, there) for made, there, _, _ in members)
         whole = sum(gradient.size for _, _, gradient, _ in members) == storage.array.size
         if storage.kind == "made" and storage.wide is None and fits and whole and len(shifts) == 1:
             storage.moved_to = (target.storage, shifts.pop())
@@ -328,6 +333,13 @@ def place_gradients(
             else:
                 recorder.copy(gradient, out=view)
     return [id(parameter) in gradients for parameter in optimizer.parameters]
+
+
+def same_layout(a: Place, b: Place) -> bool:
+    """Whether two places of one shape have their elements in the same order."""
+    return all(
+        n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True)
+    )
 
 
 class _State:
@@ -360,33 +372,34 @@ class _State:
         return [a.copy() for a in self.arrays] + [np.frombuffer(d, np.uint8) for d in draws]
 
 
-def signature(*owners: Any) -> list[Any]:
-    """All that a captured computation takes for granted of modules and optimizers."""
-    parts: list[Any] = [owner.variant() for owner in owners if isinstance(owner, Optimizer)]
-    for owner in owners:
-        parts.append(owner)
-        for module in owner.modules() if isinstance(owner, Module) else ():
-            parts.append(module)
-            parts.append(module.training)
-            for name, value in module.__dict__.items():
-                if name == "_last_call":
-                    continue
-                if isinstance(value, Tensor):
-                    parts += (value, value._data, value.requires_grad)
-                elif isinstance(value, (list, tuple)):
-                    parts += value
-                elif isinstance(value, dict):
-                    parts += value.items()
-                else:
-                    parts.append(value)
-    return parts
+class Watch:
+    """All that a captured computation takes for granted, to be compared with what is now.
 
+    That is: the attributes of the modules (lists, tuples and dicts by their members), the arrays
+    behind the parameters and whether they are trained, and the options of the optimizers.
+    """
 
-_COMPARED = (bool, int, float, str, tuple, type(None), np.dtype)
+    def __init__(self, *owners: Any) -> None:
+        self.owners = owners
+        self.optimizers = [(o, o.variant()) for o in owners if isinstance(o, Optimizer)]
+        modules = [m for o in owners if isinstance(o, Module) for m in o.modules()]
+        self.attributes = [(m.__dict__, dict(m.__dict__)) for m in modules]
+        values = [value for m in modules for value in m.__dict__.values()]
+        self.members = [(v, v.copy()) for v in values if isinstance(v, (list, dict))]
+        tensors = [v for v in values if isinstance(v, Tensor)]
+        tensors += [v for members, _ in self.members for v in members if isinstance(v, Tensor)]
+        self.tensors = [(t, t._data, t.requires_grad) for t in tensors]
 
-
-def same_signature(a: list[Any], b: list[Any]) -> bool:
-    return len(a) == len(b) and all(
-        x is y or (isinstance(x, _COMPARED) and type(x) is type(y) and bool(x == y))
-        for x, y in zip(a, b, strict=True)
-    )
+    def same(self) -> bool:
+        """Whether everything is as it was."""
+        try:
+            return (
+                all(now == then for now, then in self.attributes)
+                and all(now == then for now, then in self.members)
+                and all(
+                    t._data is data and t.requires_grad == needs for t, data, needs in self.tensors
+                )
+                and all(optimizer.variant() == then for optimizer, then in self.optimizers)
+            )
+        except ValueError:  # two different arrays were compared
+            return False

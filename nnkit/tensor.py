@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -44,32 +45,40 @@ def no_grad() -> Iterator[None]:
 class Node:
     """One application of a function: what went in, and what its backward rule saved."""
 
-    __slots__ = ("function", "inputs", "saved", "versions")
+    __slots__ = ("depth", "function", "inputs", "saved", "version")
 
-    def __init__(self, function: Function, inputs: tuple[Tensor, ...], saved: Any) -> None:
+    def __init__(
+        self,
+        function: Function,
+        inputs: tuple[Tensor, ...],
+        saved: Any,
+        depth: int,
+        version: int,
+    ) -> None:
         self.function = function
         self.inputs = inputs
         self.saved = saved
-        self.versions = [t._version for t in inputs]
+        self.depth = depth  # more than that of every node that led here
+        self.version = version  # of the inputs, added up: grows when any of them is changed
 
-    def gradients(self, grad: Array, needs: Sequence[bool]) -> F.base.Gradients:
-        """dL/d(input) for each input that is needed."""
+    def check(self) -> None:
+        """Refuse to differentiate what is gone or no longer true.
+
+        Raises:
+            GraphError: the graph was freed, or an input was changed since.
+        """
         if self.saved is FREED:
             raise GraphError(
                 "the graph was freed by an earlier backward(); "
                 "call backward(retain_graph=True) the first time to walk it twice"
             )
-        for tensor, version in zip(self.inputs, self.versions, strict=True):
-            if tensor._version != version:
-                raise GraphError(
-                    f"{tensor.name or 'a tensor'} of shape {tensor.shape} was changed after the "
-                    "forward pass that used it, so its gradient would be wrong; "
-                    "run the forward pass again, or update parameters after backward()"
-                )
-        k = kernels.get()
-        if grad.ndim == 0 and not k.recording:
-            k = SCALAR_KERNELS
-        return self.function.backward(k, grad, self.saved, needs)
+        if sum([t._version for t in self.inputs]) != self.version:
+            changed = max(self.inputs, key=lambda t: t._version)
+            raise GraphError(
+                f"{changed.name or 'a tensor'} of shape {changed.shape} was changed after "
+                "the forward pass that used it, so its gradient would be wrong; "
+                "run the forward pass again, or update parameters after backward()"
+            )
 
 
 #: What `Node.saved` holds once the graph is freed.
@@ -80,7 +89,10 @@ def _float_array(data: Any, dtype: Any) -> Array:
     """`data` as a floating array: float32 unless it is float64 already or a dtype is asked for."""
     if isinstance(data, Tensor):
         data = data._data
-    array = np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ShapeError(f"a Tensor needs rows of equal length: {error}") from error
     if dtype is not None:
         dtype = np.dtype(dtype)
     elif isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
@@ -90,10 +102,7 @@ def _float_array(data: Any, dtype: Any) -> Array:
     if array.dtype == dtype:
         return array
     if array.dtype.kind not in "fiub":
-        raise ShapeError(
-            f"a Tensor holds real numbers; got an array of dtype {array.dtype}"
-            + (" (rows of different lengths?)" if array.dtype == object else "")
-        )
+        raise ShapeError(f"a Tensor holds real numbers; got an array of dtype {array.dtype}")
     return array.astype(dtype)
 
 
@@ -113,9 +122,11 @@ class Tensor:
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = (
-        "__weakref__", "_data", "_grad", "_node", "_retain", "_version", "name", "requires_grad",
-    )  # fmt: skip
+    # Most tensors are results that live for one step, so what few of them use is set here.
+    _grad: Array | None = None
+    _retain = False  # whether `backward()` shall leave a gradient though this is no leaf
+    _version = 0  # how often the values were changed in place
+    name = ""
     __array_priority__ = 1000.0
 
     def __init__(
@@ -127,23 +138,17 @@ class Tensor:
         name: str = "",
     ) -> None:
         self._data = _float_array(data, dtype)
-        self._grad: Array | None = None
         self._node: Node | None = None
-        self._retain = False
-        self._version = 0
-        self.name = name
         self.requires_grad = requires_grad
+        if name:
+            self.name = name
 
     @classmethod
     def _of(cls, data: Array, requires_grad: bool, node: Node | None) -> Tensor:
         """A tensor around `data` as it is: no conversion, no copy."""
         tensor = cls.__new__(cls)
         tensor._data = data
-        tensor._grad = None
         tensor._node = node
-        tensor._retain = False
-        tensor._version = 0
-        tensor.name = ""
         tensor.requires_grad = requires_grad
         return tensor
 
@@ -211,6 +216,10 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.data, dtype=dtype, copy=copy)
 
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        """NumPy's functions see the values: `np.mean(tensor)` is a number, outside the graph."""
+        return function(*_plain(args), **{name: _plain(value) for name, value in kwargs.items()})
+
     def __float__(self) -> float:
         return self.item()
 
@@ -238,6 +247,28 @@ class Tensor:
         elif self.requires_grad:
             parts.append("requires_grad=True")
         return f"{type(self).__name__}({', '.join(parts)})"
+
+    # Comparisons give boolean arrays, outside the graph. Tensors are hashed by identity.
+
+    def __lt__(self, other: Any) -> Any:
+        return np.less(self.data, _plain(other))
+
+    def __le__(self, other: Any) -> Any:
+        return np.less_equal(self.data, _plain(other))
+
+    def __gt__(self, other: Any) -> Any:
+        return np.greater(self.data, _plain(other))
+
+    def __ge__(self, other: Any) -> Any:
+        return np.greater_equal(self.data, _plain(other))
+
+    def __eq__(self, other: Any) -> Any:
+        return np.equal(self.data, _plain(other))
+
+    def __ne__(self, other: Any) -> Any:
+        return np.not_equal(self.data, _plain(other))
+
+    __hash__ = object.__hash__
 
     def __setitem__(self, index: Index, value: Any) -> None:
         raise TypeError(
@@ -387,7 +418,8 @@ class Tensor:
 
     def astype(self, dtype: Any) -> Tensor:
         """The same values as float32 or float64; this tensor itself if nothing changes."""
-        return self if self._data.dtype == dtype else apply(F.Cast(dtype), self)
+        same = self._data.dtype is dtype or self._data.dtype == dtype
+        return self if same else apply(F.Cast(dtype), self)
 
 
 _ADD, _SUBTRACT, _MULTIPLY = F.Add(), F.Subtract(), F.Multiply()
@@ -401,8 +433,6 @@ class Parameter(Tensor):
     True
     """
 
-    __slots__ = ()
-
     def __init__(self, data: Any, *, dtype: Any = None, name: str = "") -> None:
         super().__init__(data, True, dtype=dtype, name=name)
 
@@ -410,6 +440,15 @@ class Parameter(Tensor):
 def as_tensor(data: Any) -> Tensor:
     """`data` itself if it is a tensor, else a tensor around it."""
     return data if isinstance(data, Tensor) else Tensor(data)
+
+
+def _plain(value: Any) -> Any:
+    """`value` with arrays in the place of tensors, in lists and tuples too."""
+    if isinstance(value, Tensor):
+        return value.data
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return value
 
 
 def _like(other: Any, tensor: Tensor) -> Tensor:
@@ -436,9 +475,16 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
     if type(output) is not np.ndarray:
         output = np.asarray(output)
     if _grad_enabled.get():
+        requires_grad, depth, version = False, 0, 0
         for t in inputs:
+            version += t._version
             if t.requires_grad:
-                return Tensor._of(output, True, Node(function, inputs, saved))
+                requires_grad = True
+                node = t._node
+                if node is not None and node.depth >= depth:
+                    depth = node.depth + 1
+        if requires_grad:
+            return Tensor._of(output, True, Node(function, inputs, saved, depth, version))
     return Tensor._of(output, False, None)
 
 
@@ -459,26 +505,24 @@ def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
     return start.astype(tensor._data.dtype, copy=False)
 
 
-def topological_order(output: Tensor, stop: Tensor | None = None) -> list[Tensor]:
-    """The tensors that led to `output`, each before everything that used it; `stop` is a leaf."""
-    order: list[Tensor] = []
-    seen: set[int] = set()
-    stack: list[tuple[Tensor, bool]] = [(output, False)]
-    while stack:
-        tensor, done = stack.pop()
-        if done:
-            order.append(tensor)
-            continue
-        if id(tensor) in seen:
-            continue
-        seen.add(id(tensor))
-        node = tensor._node
-        if node is None or tensor is stop:
-            order.append(tensor)
-            continue
-        stack.append((tensor, True))
-        stack.extend([(t, False) for t in node.inputs if id(t) not in seen])
-    return order
+def nodes_before(output: Tensor, stop: Tensor | None = None) -> list[Node]:
+    """The nodes that led to `output` (up to `stop`), each before those that it used."""
+    first = None if output is stop else output._node
+    if first is None:
+        return []
+    seen = {first}
+    nodes = [first]
+    for node in nodes:  # grows while it is walked
+        for t in node.inputs:
+            before = t._node
+            if before is not None and t is not stop and before not in seen:
+                seen.add(before)
+                nodes.append(before)
+    nodes.sort(key=_DEPTH, reverse=True)
+    return nodes
+
+
+_DEPTH = attrgetter("depth")
 
 
 def backpropagate(
@@ -489,36 +533,43 @@ def backpropagate(
     Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
     `retain_grad()`) with the gradient that this walk found, in an array of its own.
     """
-    order = topological_order(output, stop)
-    gradients: dict[int, Array] = {id(output): grad}
-    owned: set[int] = set()  # gradients in memory that no other tensor's gradient shares
-    found: list[tuple[Tensor, Array]] = []
-    k = kernels.get()
-    for tensor in reversed(order):
-        mine = gradients.pop(id(tensor), None)
-        if mine is None:
+    nodes = nodes_before(output, stop)
+    plain = kernels.get()
+    if not nodes:
+        return [(output, plain.copy(grad))]
+    # The tensor, its gradient so far, and whether that shares its memory with no other.
+    inner: dict[Node, tuple[Tensor, Array, bool]] = {nodes[0]: (output, grad, False)}
+    leaves: dict[int, tuple[Tensor, Array, bool]] = {}
+    kept: list[tuple[Tensor, Array]] = []
+    for node in nodes:
+        if node not in inner:
             continue
-        node = None if tensor is stop else tensor._node
-        if node is None or tensor._retain:
-            found.append((tensor, mine if id(tensor) in owned else k.copy(mine)))
-        if node is None:
-            continue
-        needs = [t.requires_grad or t is stop for t in node.inputs]
-        fresh = not node.function.passes_gradient_on
-        for t, g in zip(node.inputs, node.gradients(mine, needs), strict=True):
-            if g is None or not (t.requires_grad or t is stop):
+        tensor, gradient, _ = inner.pop(node)
+        if tensor._retain:
+            kept.append((tensor, plain.copy(gradient)))
+        node.check()
+        function, inputs = node.function, node.inputs
+        k = plain if gradient.ndim or plain.recording else SCALAR_KERNELS
+        needs = [t.requires_grad or t is stop for t in inputs]
+        fresh = not function.passes_gradient_on
+        gradients = function.backward(k, gradient, node.saved, needs)
+        for t, needed, g in zip(inputs, needs, gradients):  # noqa: B905 (time)
+            if g is None or not needed:
                 continue
-            g = g if type(g) is np.ndarray else np.asarray(g)
-            key = id(t)
-            before = gradients.get(key)
-            if before is not None:
-                gradients[key] = k.add(before, g) if g.ndim else np.asarray(k.add(before, g))
-                owned.add(key)
+            if type(g) is not np.ndarray:
+                g = np.asarray(g)
+            before = t._node
+            if before is None or t is stop:
+                known = leaves.get(id(t))
+                if known is not None:
+                    g = np.asarray(plain.add(known[1], g))
+                leaves[id(t)] = (t, g, fresh or known is not None)
             else:
-                gradients[key] = g
-                if fresh:
-                    owned.add(key)
+                known = inner.get(before)
+                if known is not None:
+                    g = np.asarray(plain.add(known[1], g))
+                inner[before] = (t, g, fresh)
         if not retain_graph:
             node.saved, node.inputs = FREED, ()
-            node.versions = []
-    return found
+    kept.extend((t, g if owned else plain.copy(g)) for t, g, owned in leaves.values())
+    return kept

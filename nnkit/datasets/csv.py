@@ -127,7 +127,8 @@ def to_csv(dataset: Dataset) -> str:
     Nine digits identify every float32, so
     `read_csv(text, header=True, delimiter=",", decimal=".", task=dataset.task)` gives the same
     numbers, bit for bit. Labels are written as class names, and reading numbers the classes in
-    sorted order; those of `make_dataset` come back unchanged.
+    sorted order: those of `make_dataset` come back unchanged, a class without samples or one
+    called like a missing value (NA) does not come back.
 
     >>> data = Dataset([[0.1], [2.0]], [0, 1], "classification", class_names=("no", "yes"))
     >>> print(to_csv(data), end="")
@@ -153,7 +154,7 @@ def _decoded(source: str | bytes | os.PathLike[str], max_bytes: int) -> str:
             with open(source, "rb") as file:
                 source = file.read(max_bytes + 1)
         except OSError as error:
-            raise DataError(f"cannot read {source}: {error.strerror}") from error
+            raise DataError(f"cannot read {error.filename!r}: {error.strerror}") from error
     if len(source) > max_bytes:
         raise DataError(
             f"the file is larger than {max_bytes:,} bytes: keep a part of its rows, or only the"

@@ -310,11 +310,10 @@ def _classification(
     order = base.permutation(samples)
     points, labels = points[order], np.repeat(np.arange(classes), counts)[order]
     points = _onto_plane(points + deviation * noise.standard_normal((samples, 2)))
-    # All are drawn and some are used, so that a larger share changes more rows, not others.
     strays = _chosen(stray, samples, outliers)
-    points[strays] = stray.uniform(-PLANE, PLANE, (samples, 2))[strays]
+    points[strays] = stray.uniform(-PLANE, PLANE, (len(strays), 2))
     flipped = _chosen(flip, samples, label_noise)
-    labels[flipped] = ((labels + flip.integers(1, classes, samples)) % classes)[flipped]
+    labels[flipped] = (labels[flipped] + flip.integers(1, classes, len(flipped))) % classes
     names = tuple(str(label) for label in range(classes))
     return Dataset(points.astype(np.float32), labels, "classification", class_names=names)
 
@@ -331,7 +330,7 @@ def _regression(
     inputs = base.uniform(-1.0, 1.0, (samples, info.dimensions))
     targets = info.source(inputs) + deviation * noise.standard_normal(samples)
     strays = _chosen(stray, samples, outliers)
-    targets[strays] = stray.uniform(-1.5, 1.5, samples)[strays]
+    targets[strays] = stray.uniform(-1.5, 1.5, len(strays))
     return Dataset(inputs.astype(np.float32), targets, "regression")
 
 
@@ -362,7 +361,8 @@ def _class_counts(samples: int, classes: int, imbalance: float) -> list[int]:
 
 
 def _chosen(rng: np.random.Generator, samples: int, share: float) -> npt.NDArray[np.int64]:
-    """That share of the rows; a larger share includes what a smaller one chose."""
+    """That share of the rows: what a smaller share chose comes first in a larger one, so that
+    values drawn for the rows in this order stay too."""
     return rng.permutation(samples)[: round(share * samples)]
 
 

@@ -97,7 +97,9 @@ class CsvTable:
         raise ConfigError("column", f"must be one of {', '.join(self.names)}, got {name!r}")
 
     def guess_task(self, target: str) -> Task:
-        """Classification for text and for up to ten different whole numbers, else regression.
+        """Classification for text and for few different whole numbers, else regression.
+
+        Few are two, or up to ten that occur twice or more on average.
 
         >>> from nnkit.datasets import read_table
         >>> table = read_table("a,b\\n0,0.5\\n1,1.5\\n1,2.5\\n")
@@ -107,9 +109,10 @@ class CsvTable:
         column = self[target]
         if column.kind == "text":
             return "classification"
-        values = np.unique(column.values[np.isfinite(column.values)])
-        few = len(values) <= _FEW and bool((values == np.floor(values)).all())
-        return "classification" if few else "regression"
+        finite = column.values[np.isfinite(column.values)]
+        values = np.unique(finite)
+        few = len(values) <= max(2, min(_FEW, len(finite) // 2))
+        return "classification" if few and (values == np.floor(values)).all() else "regression"
 
     def to_dataset(
         self,
@@ -150,7 +153,7 @@ class CsvTable:
         rows = self._complete_rows([*names, target], notes)
         columns = [self[name].values[rows] for name in names]
         for name, values in zip(names, columns, strict=True):
-            notes += _remarks(name, values)
+            notes += _remarks(name, values, "turn on standardization")
         if all((values == values[0]).all() for values in columns):
             raise DataError("every input is the same in all rows: there is nothing to learn from")
         class_names: tuple[str, ...] = ()
@@ -158,7 +161,7 @@ class CsvTable:
         if task == "classification":
             targets, class_names = _classes(self[target], rows)
         else:
-            notes += _remarks(target, targets)
+            notes += _remarks(target, targets, "scale it to about 1, or the loss will be huge")
         dataset = Dataset(
             np.column_stack(columns).astype(np.float32),
             targets,
@@ -282,22 +285,21 @@ def _classes(
     return labels.astype(np.int64), tuple(names)
 
 
-def _remarks(name: str, values: npt.NDArray[np.float64]) -> list[str]:
-    """What its reader should know about a column of numbers."""
+def _remarks(name: str, values: npt.NDArray[np.float64], advice: str) -> list[str]:
+    """What its reader should know about a column of numbers; advice is for large ones."""
     shown, largest = _shown(name), float(np.abs(values).max())
-    if largest > float(np.finfo(np.float32).max):
+    with np.errstate(over="ignore"):
+        kept = values.astype(np.float32)
+    if not np.isfinite(kept).all():
         raise DataError(f"column {shown} reaches {largest:.1e}: beyond the 3.4e38 of float32")
     if (values == values[0]).all():
         return [f"Column {shown} is {values[0]:g} in every row: it tells nothing."]
-    lost = float(np.abs(values - values.astype(np.float32)).max())
-    if lost > 0.01 * float(values.std()):
+    if np.abs(values - kept).max() > 0.01 * values.std():
         return [
             f"Column {shown} loses detail in float32: its values are near {largest:.1e} and"
-            f" differ by little; subtract a constant in the file first."
+            " differ by little; subtract a constant in the file first."
         ]
-    if largest > _LARGE:
-        return [f"Column {shown} reaches {largest:.1e}: turn on standardization."]
-    return []
+    return [f"Column {shown} reaches {largest:.1e}: {advice}."] if largest > _LARGE else []
 
 
 def _shown(text: str) -> str:

@@ -48,7 +48,7 @@ class Tanh(Function):
         return y, y
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        slope = k.multiply(saved, saved)
+        slope = k.square(saved)
         slope = k.subtract(1.0, slope, out=slope)
         return (k.multiply(grad, slope, out=slope),)
 

@@ -99,7 +99,8 @@ class Kernels:
     def indicator(compare: Any, a: Array, b: Any, *, out: Array | None = None) -> Array:
         """1 where `compare(a, b)` holds and 0 elsewhere, in the dtype of `a`."""
         if out is None:
-            out = np.empty_like(a, shape=np.broadcast_shapes(a.shape, np.shape(b)))
+            plain = not isinstance(b, np.ndarray) or b.shape == a.shape
+            out = np.empty_like(a, shape=None if plain else np.broadcast_shapes(a.shape, b.shape))
         result: Array = compare(a, b, out)
         return result
 
@@ -178,16 +179,6 @@ class Kernels:
         wide[:, d] = 1
         return wide
 
-    @staticmethod
-    def stacked(top: Array, bottom: Array) -> Array:
-        """The matrix `top` (d, m) with the row `bottom` (m,) under it: (d + 1, m), C order.
-
-        Costs nothing where the two lie next to each other in memory, as the weight and bias of a
-        linear layer do; otherwise they are copied.
-        """
-        joined = over_both(top, bottom)
-        return np.concatenate((top, bottom[None])) if joined is None else joined
-
 
 def address(x: Array) -> int:
     """Where the first element of `x` lies in memory."""
@@ -214,19 +205,17 @@ def is_basic_index(index: Any) -> bool:
     ) and not any(isinstance(part, (bool, np.bool_)) for part in parts)
 
 
+def _without_out(call: Any) -> Any:
+    return staticmethod(lambda *args, out=None, **options: np.asarray(call(*args, **options)))
+
+
 class ScalarKernels(Kernels):
     """The same calls for 0-d arrays, which NumPy answers with scalars: no use as `out=`."""
 
-    def __getattribute__(self, name: str) -> Any:
-        call = super().__getattribute__(name)
-        if not callable(call) or name in ("__class__", "constant"):
-            return call
 
-        def without_out(*args: Any, out: Any = None, **options: Any) -> Array:
-            return np.asarray(call(*args, **options))
-
-        return without_out
-
+for _name, _call in vars(Kernels).items():
+    if isinstance(_call, (np.ufunc, staticmethod)) and _name != "constant":
+        setattr(ScalarKernels, _name, _without_out(getattr(Kernels, _name)))
 
 SCALAR_KERNELS = ScalarKernels()
 

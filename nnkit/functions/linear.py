@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Function, Gradients, Kernels, unbroadcast
+from .base import Array, Function, Gradients, Kernels, over_both, unbroadcast
 
 
 class MatMul(Function):
@@ -44,15 +44,30 @@ class Linear(Function):
     The bias is one more row under Wᵀ, met by a column of ones beside x: a single product gives
     the output, and a single product gives the gradients of weight and bias together. In memory
     the output lies unit by unit (its transpose is C-ordered), which is what BLAS writes fastest.
+
+    Keep one instance a layer: it remembers the view over the layer's weight and bias.
     """
 
     rule = "dx = dY·W, dW = dYᵀ·x, db = the sum of dY over the examples"
 
+    def __init__(self) -> None:
+        self._joined: tuple[Array, Array, Array] | None = None
+
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         x, weight, bias = inputs
         wide = k.with_ones(x)
-        parameters = k.stacked(weight.T, bias)
-        return k.dot(parameters.T, wide.T).T, (wide, weight)
+        return k.dot(self._parameters(k, weight, bias), wide.T).T, (wide, weight)
+
+    def _parameters(self, k: Kernels, weight: Array, bias: Array) -> Array:
+        """W and b side by side, (out, in + 1): a view where they are neighbours in memory."""
+        known = self._joined
+        if known is not None and known[0] is weight and known[1] is bias:
+            return known[2]
+        view = over_both(weight.T, bias)
+        if view is None:
+            return k.concatenate(weight.T, bias[None], axis=0).T
+        self._joined = (weight, bias, view.T)
+        return view.T
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         wide, weight = saved
@@ -60,7 +75,7 @@ class Linear(Function):
         if not (needs[1] or needs[2]):
             return dx, None, None
         both = k.dot(wide.T, grad)
-        return dx, both[:-1].T, both[-1]
+        return dx, both[:-1].T if needs[1] else None, both[-1] if needs[2] else None
 
 
 class LinearWithoutBias(Function):

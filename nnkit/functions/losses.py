@@ -146,8 +146,9 @@ class CrossEntropy(Function):
         shifted = k.subtract(z, k.max(z, axis=-1, keepdims=True))
         weights = k.exp(shifted)
         total = k.sum(weights, axis=-1, keepdims=True)
+        # A difference beyond the largest number is held there: -inf·0 would be NaN.
+        shifted = k.maximum(shifted, float(np.finfo(z.dtype).min), out=shifted)
         shifted = k.subtract(shifted, k.log(total), out=shifted)
-        # 0·(-inf) cannot arise: shifted is finite for finite z.
         loss = k.sum(k.multiply(shifted, t), axis=-1)
         return k.negative(loss), (weights, total, t)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ Axis = int | tuple[int, ...] | None
 
 def spread(grad: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """A view of `grad` stretched back to the `shape` that was reduced over `axis`."""
+    if grad.ndim == 0:  # the usual end of a loss, and a quarter of the time of broadcast_to
+        grad = np.asarray(grad)
+        return np.ndarray(shape, grad.dtype, grad, strides=(0,) * len(shape))
     if axis is not None and not keepdims:
         axes = axis if isinstance(axis, tuple) else (axis,)
         axes = tuple(a % len(shape) for a in axes)
@@ -24,9 +28,8 @@ def spread(grad: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> A
 def count(shape: tuple[int, ...], axis: Axis) -> int:
     """How many elements a reduction of `shape` over `axis` takes together."""
     if axis is None:
-        return int(np.prod(shape))
-    axes = axis if isinstance(axis, tuple) else (axis,)
-    return int(np.prod([shape[a] for a in axes]))
+        return math.prod(shape)
+    return math.prod(shape[a] for a in (axis if isinstance(axis, tuple) else (axis,)))
 
 
 class Sum(Function):
@@ -107,7 +110,8 @@ class Transpose(Function):
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         if self.axes is None:
             return (grad.transpose(),)
-        return (grad.transpose(tuple(int(i) for i in np.argsort(self.axes))),)
+        order = np.argsort([axis % grad.ndim for axis in self.axes])
+        return (grad.transpose(tuple(int(i) for i in order)),)
 
 
 class Index(Function):

@@ -37,9 +37,13 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     >>> gelu([0.0, 1.0])
     Tensor([0.    , 0.8413])
     """
+    return apply(_gelu(approximate), as_tensor(x))
+
+
+def _gelu(approximate: str) -> F.Function:
     if approximate not in ("none", "tanh"):
         raise ConfigError("approximate", f"must be 'none' or 'tanh', got {approximate!r}")
-    return apply(_GELU_TANH if approximate == "tanh" else _GELU, as_tensor(x))
+    return _GELU_TANH if approximate == "tanh" else _GELU
 
 
 def sigmoid(x: Any) -> Tensor:
@@ -168,6 +172,7 @@ class GELU(Activation):
     name, function = "gelu", gelu
 
     def __init__(self, approximate: str = "none") -> None:
+        _gelu(approximate)  # refuses an unknown name
         super().__init__(approximate=approximate)
 
 

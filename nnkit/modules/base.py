@@ -34,7 +34,7 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
             inputs = (Tensor(inputs[0], requires_grad=True), *inputs[1:])
         output = forward(self, *inputs, **options)
         if inputs:
-            self.__dict__["_last_call"] = (inputs[0], output)
+            self._last_call = (inputs[0], output)
         return output
 
     return wrapped
@@ -59,6 +59,10 @@ class Module:
     ['hidden.weight', 'hidden.bias', 'output.weight', 'output.bias']
     """
 
+    # Beside the attributes, so that calling a module does not change what it is.
+    __slots__ = ("__dict__", "__weakref__", "_last_call")
+    _last_call: tuple[Tensor, Any] | None
+
     training: bool = True
     #: Names of array attributes that belong to the state but are not trained.
     buffer_names: tuple[str, ...] = ()
@@ -70,6 +74,8 @@ class Module:
         super().__init_subclass__(**options)
         if "forward" in cls.__dict__:
             cls.forward = _remembering(cls.__dict__["forward"])  # type: ignore[method-assign]
+            if "__call__" not in cls.__dict__:
+                cls.__call__ = cls.forward  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """The output for `inputs`; every module defines it."""
@@ -89,7 +95,7 @@ class Module:
             GraphError: before any call, after `no_grad` or after the graph was freed.
             ShapeError: `grad_output` has another shape than the output.
         """
-        last = self.__dict__.get("_last_call")
+        last = getattr(self, "_last_call", None)
         if last is None:
             raise GraphError(
                 f"{type(self).__name__}.backward() needs a forward pass first: call the module"
@@ -115,8 +121,6 @@ class Module:
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Direct child modules with their names; members of lists are named by their place."""
         for name, value in self.__dict__.items():
-            if name.startswith("_last"):
-                continue
             if isinstance(value, Module):
                 yield name, value
             elif isinstance(value, (list, tuple)):
@@ -207,7 +211,7 @@ class Module:
         """Take over parameters and buffers from `state`; on any misfit nothing changes.
 
         Raises:
-            ShapeError: lists every missing, unexpected and mis-shaped entry.
+            ShapeError: lists every missing, unexpected, mis-shaped and not numeric entry.
         """
         parameters = dict(self.named_parameters())
         targets = {name: p._data for name, p in parameters.items()} | dict(self.named_buffers())
@@ -218,6 +222,11 @@ class Module:
             f"{name}: expected shape {targets[name].shape}, got {array.shape}"
             for name, array in arrays.items()
             if name in targets and array.shape != targets[name].shape
+        ]
+        problems += [
+            f"{name}: expected real numbers, got dtype {array.dtype}"
+            for name, array in arrays.items()
+            if array.dtype.kind not in "fiub"
         ]
         if problems:
             raise ShapeError("this state does not fit the network; " + "; ".join(problems))
@@ -230,11 +239,13 @@ class Module:
         """A table of the modules that hold parameters of their own, with shapes and counts."""
         rows = [("module", "type", "parameters", "count")]
         total = 0
+        counted: set[int] = set()
         for path, module in self.named_modules():
             own = {n: p for n, p in module.__dict__.items() if isinstance(p, Parameter)}
             if not own and next(module.named_children(), None) is not None:
                 continue
-            size = sum(p.size for p in own.values())
+            size = sum(p.size for p in own.values() if id(p) not in counted)
+            counted.update(map(id, own.values()))
             total += size
             shapes = ", ".join(f"{n} {p.shape}" for n, p in own.items())
             rows.append((path or "(self)", type(module).__name__, shapes, f"{size:,}"))
@@ -250,7 +261,7 @@ class Module:
         return "\n".join(lines)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_last_call"}
+        return self.__dict__.copy()  # without the last call and its graph
 
     def __repr__(self) -> str:
         children = "".join(

@@ -61,6 +61,7 @@ class Linear(Module):
         self.init = init
         self.dtype = np.dtype(dtype)
         self._generator = generator
+        self._function = F.Linear()
         self.weight: Parameter | None = None
         self.bias: Parameter | None = None
         if self.in_features is not None:
@@ -89,23 +90,23 @@ class Linear(Module):
             self.bias.data = np.zeros(self.bias.shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        width = x.shape[-1] if x.ndim else 1
-        if self.weight is None:
-            self._create(width)
-        assert self.weight is not None
-        if width != self.in_features or x.ndim == 0:
+        shape = x._data.shape
+        if self.weight is None and shape:
+            self._create(shape[-1])
+        if not shape or shape[-1] != self.in_features:
             raise ShapeError(
                 f"{type(self).__name__} expected inputs of shape (examples, {self.in_features}), "
-                f"got {x.shape}"
+                f"got {shape}"
             )
-        x = x.astype(self.weight.dtype)
-        rows = x if x.ndim == 2 else x.reshape(-1, width)
+        assert self.weight is not None
+        x = x.astype(self.weight._data.dtype)
+        rows = x if len(shape) == 2 else x.reshape(-1, shape[-1])
         if self.bias is None:
-            y = apply(_LINEAR_WITHOUT_BIAS, rows, self.weight)
+            y = apply(_WITHOUT_BIAS, rows, self.weight)
         else:
-            y = apply(_LINEAR, rows, self.weight, self.bias)
-        if x.ndim != 2:
-            y = y.reshape(*x.shape[:-1], self.out_features)
+            y = apply(self._function, rows, self.weight, self.bias)
+        if len(shape) != 2:
+            y = y.reshape(*shape[:-1], self.out_features)
         return y if self.activation is None else self.activation(y)
 
     # The names of the manual style ----------------------------------------------------------
@@ -167,7 +168,7 @@ class Dense(Linear):
         super().__init__(in_features, out_features, activation, bias=use_bias, **options)
 
 
-_LINEAR, _LINEAR_WITHOUT_BIAS = F.Linear(), F.LinearWithoutBias()
+_WITHOUT_BIAS = F.LinearWithoutBias()
 
 
 def _built(parameter: Parameter | None, layer: Linear) -> Parameter:

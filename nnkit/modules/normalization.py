@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,8 @@ class BatchNorm(Module):
         if self.training:
             if x.shape[0] < 2:
                 raise ShapeError(
-                    "batch normalization needs at least two examples in training, got 1; "
-                    "use larger batches, or eval() to predict"
+                    "batch normalization needs at least two examples in training, "
+                    f"got {x.shape[0]}; use larger batches, or eval() to predict"
                 )
             statistics = F.BatchStatistics(
                 (0,), self.eps, self.momentum, self.running_mean, self.running_var
@@ -124,4 +125,4 @@ class Flatten(Module):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.reshape(x.shape[0], -1)
+        return x.reshape(x.shape[0], math.prod(x.shape[1:]))

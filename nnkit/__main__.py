@@ -1,0 +1,184 @@
+"""The command line: `python -m nnkit train --dataset spirals --epochs 200`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .config import (
+    HIDDEN_ACTIVATIONS,
+    LOSS_RULES,
+    MAX_LAYERS,
+    MAX_UNITS,
+    OPTIMIZER_SETTINGS,
+    SCHEDULE_SETTINGS,
+    ExperimentConfig,
+    LayerConfig,
+    recommended,
+)
+from .datasets import DATASETS
+from .errors import ConfigError, FileError, NnkitError
+from .experiment import Epoch, Experiment
+from .predictor import Predictor
+
+#: Options that are fields of the configuration: (option, field, type, help).
+FIELDS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--samples", "samples", int, "number of samples"),
+    ("--noise", "noise", float, "noise in the data, 0 to 1"),
+    ("--train-fraction", "train_fraction", float, "share of the samples to train on"),
+    ("--data-seed", "data_seed", int, "seed of the data and their split"),
+    ("--seed", "init_seed", int, "seed of weights, batches and dropout"),
+    ("--loss", "loss", str, f"one of {', '.join(LOSS_RULES)}"),
+    ("--optimizer", "optimizer", str, f"one of {', '.join(OPTIMIZER_SETTINGS)}"),
+    ("--lr", "learning_rate", float, "learning rate"),
+    ("--batch-size", "batch_size", int, "examples a step"),
+    ("--schedule", "schedule", str, f"one of {', '.join(SCHEDULE_SETTINGS)}"),
+    ("--l1", "l1", float, "L1 penalty on weights"),
+    ("--l2", "l2", float, "L2 penalty on weights"),
+    ("--clip-norm", "clip_norm", float, "longest gradient allowed (0: any)"),
+    ("--patience", "patience", int, "stop after so many epochs without a better test loss"),
+    ("--target-score", "target_score", float, "stop at this test accuracy (or R²)"),
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands and options."""
+    top = argparse.ArgumentParser(
+        prog="python -m nnkit",
+        description="Train small neural networks on toy data, from scratch on NumPy.",
+        epilog="Start with: python -m nnkit train --dataset spirals --epochs 200",
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = commands.add_parser(
+        "train",
+        help="train a network and print epoch, loss and accuracy as it goes",
+        description="Train a network. What is not given is taken from settings known to solve "
+        "the data set.",
+        epilog="Example: python -m nnkit train --dataset xor --layers 8,8 --activation tanh "
+        "--epochs 100 --out xor.npz",
+    )
+    train.add_argument("--dataset", default="spirals", metavar="NAME", help="see 'nnkit datasets'")
+    train.add_argument("--epochs", type=int, default=200, metavar="N", help="default 200")
+    train.add_argument(
+        "--layers", metavar="UNITS", help="units of the hidden layers, such as 16,16; '' for none"
+    )
+    train.add_argument(
+        "--activation", metavar="NAME", help=f"one of {', '.join(HIDDEN_ACTIVATIONS)}"
+    )
+    for option, field, kind, text in FIELDS:
+        train.add_argument(option, dest=field, type=kind, metavar=kind.__name__.upper(), help=text)
+    train.add_argument("--config", metavar="FILE", help="a configuration as JSON, to start from")
+    train.add_argument("--every", type=int, metavar="N", help="print every N epochs (default: ~20 lines)")
+    train.add_argument("--out", metavar="FILE", help="save weights and configuration as .npz")
+    predict = commands.add_parser(
+        "predict", help="answers of a saved network for points: predict w.npz 0.5,0.5 -1,0.2"
+    )
+    predict.add_argument("file", help="a file that 'train --out' or the playground wrote")
+    predict.add_argument("points", nargs="+", help="points, their coordinates joined by commas")
+    commands.add_parser("datasets", help="list the data sets and what each one teaches")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status (2 where something asked for is not possible)."""
+    options = parser().parse_intermixed_args(arguments) if arguments else parser().parse_args()
+    try:
+        if options.command == "datasets":
+            for info in DATASETS.values():
+                print(f"{info.name:<14}{info.task:<16}{info.teaches}")
+        elif options.command == "predict":
+            _predict(options.file, options.points)
+        else:
+            _train(options)
+    except (NnkitError, OSError) as error:
+        print(f"nnkit: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def configuration(options: argparse.Namespace) -> ExperimentConfig:
+    """The configuration that the options ask for."""
+    config = recommended(options.dataset)
+    if options.config is not None:
+        config = ExperimentConfig.from_dict(_read_json(options.config))
+    changes = {
+        field: getattr(options, field)
+        for _, field, _, _ in FIELDS
+        if getattr(options, field) is not None
+    }
+    layers = config.layers
+    if options.layers is not None:
+        activation = layers[0].activation if layers else "relu"
+        layers = tuple(LayerConfig(n, activation) for n in _sizes(options.layers))
+    if options.activation is not None:
+        layers = tuple(LayerConfig(layer.units, options.activation) for layer in layers)
+    return config.replace(layers=layers, **changes)
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise ConfigError(
+            "layers",
+            f"must be numbers from 1 to {MAX_UNITS} joined by commas (at most {MAX_LAYERS}), "
+            f"such as 16,16; got {text!r}",
+        ) from None
+
+
+def _read_json(path: str) -> Any:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise FileError(f"{path} is not valid JSON: {error}") from error
+
+
+def _train(options: argparse.Namespace) -> None:
+    if options.epochs < 1:
+        raise ConfigError("epochs", f"must be at least 1, got {options.epochs}")
+    if options.out is not None and not Path(options.out).parent.is_dir():
+        raise FileError(f"cannot save to {options.out}: its folder does not exist")
+    experiment = Experiment(configuration(options))
+    every = options.every or max(1, options.epochs // 20)
+    score = "accuracy" if experiment.config.task == "classification" else "R²"
+    print(f"{'epoch':>6}  {'train loss':>10}  {'test loss':>10}  {'train ' + score:>14}  {'test ' + score:>13}")
+    _print_row(experiment.latest)
+    for epoch in experiment.run(epochs=options.epochs):
+        if epoch.epoch % every == 0 or epoch.epoch == options.epochs:
+            _print_row(epoch)
+    if experiment.message:
+        print(experiment.message)
+    if options.out is not None:
+        experiment.save(options.out)
+        print(f"Saved {options.out}.")
+
+
+def _print_row(epoch: Epoch) -> None:
+    print(
+        f"{epoch.epoch:>6}  {epoch.train_loss:>10.4f}  {epoch.test_loss:>10.4f}  "
+        f"{epoch.train_score:>14.4f}  {epoch.test_score:>13.4f}",
+        flush=True,
+    )
+
+
+def _predict(file: str, texts: list[str]) -> None:
+    predictor = Predictor.load(file)
+    try:
+        points = [[float(part) for part in text.split(",")] for text in texts]
+    except ValueError:
+        raise ConfigError("points", f"must be numbers joined by commas, got {texts}") from None
+    width = len(predictor.input_names)
+    if any(len(point) != width for point in points):
+        raise ConfigError("points", f"need {width} numbers each ({', '.join(predictor.input_names)})")
+    for text, answer in zip(texts, predictor.predict(points), strict=True):
+        print(text, answer)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
