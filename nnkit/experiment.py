@@ -489,7 +489,7 @@ def _schedule_options(config: ExperimentConfig) -> dict[str, Any]:
         case "one_cycle":
             return {"max_lr": config.learning_rate, "total_steps": settings["epochs"]}
         case "warmup":
-            return {"warmup_steps": settings["epochs"]}
+            return {"total_iters": settings["epochs"]}
         case _:
             return settings
 

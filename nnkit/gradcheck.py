@@ -206,6 +206,7 @@ def _lent(modules: list[Module]) -> Iterator[Callable[[], None]]:
     """
     parts = [part for module in modules for part in module.modules()]
     attributes = [dict(part.__dict__) for part in parts]
+    last_calls = [getattr(part, "_last_call", None) for part in parts]
     values = [value for kept in attributes for value in kept.values()]
     arrays = [(v, v.copy()) for v in values if isinstance(v, np.ndarray)]
     draws = [(v.bit_generator, v.bit_generator.state) for v in values if isinstance(v, Generator)]
@@ -222,9 +223,10 @@ def _lent(modules: list[Module]) -> Iterator[Callable[[], None]]:
         yield again
     finally:
         again()
-        for part, kept in zip(parts, attributes, strict=True):
+        for part, kept, last_call in zip(parts, attributes, last_calls, strict=True):
             part.__dict__.clear()
             part.__dict__.update(kept)
+            part._last_call = last_call
         for p, data, grad, version in tensors:
             p._data, p._grad, p._version = data, grad, version
 

@@ -386,9 +386,13 @@ class Watch:
         self.attributes = [(m.__dict__, dict(m.__dict__)) for m in modules]
         values = [value for m in modules for value in m.__dict__.values()]
         self.members = [(v, v.copy()) for v in values if isinstance(v, (list, dict))]
-        tensors = [v for v in values if isinstance(v, Tensor)]
-        tensors += [v for members, _ in self.members for v in members if isinstance(v, Tensor)]
-        self.tensors = [(t, t._data, t.requires_grad) for t in tensors]
+        places: list[Any] = [(m.__dict__, name) for m in modules for name in m.__dict__]
+        for held, _ in self.members:
+            places += [(held, key) for key in (held if isinstance(held, dict) else range(len(held)))]
+        found = [(holder, key, holder[key]) for holder, key in places]
+        self.tensors = [
+            (h, key, t, t._data, t.requires_grad) for h, key, t in found if isinstance(t, Tensor)
+        ]
 
     def same(self) -> bool:
         """Whether everything is as it was."""
@@ -397,7 +401,8 @@ class Watch:
                 all(now == then for now, then in self.attributes)
                 and all(now == then for now, then in self.members)
                 and all(
-                    t._data is data and t.requires_grad == needs for t, data, needs in self.tensors
+                    holder[key] is t and t._data is data and t.requires_grad == needs
+                    for holder, key, t, data, needs in self.tensors
                 )
                 and all(optimizer.variant() == then for optimizer, then in self.optimizers)
             )

@@ -45,24 +45,19 @@ def no_grad() -> Iterator[None]:
 class Node:
     """One application of a function: what went in, and what its backward rule saved."""
 
-    __slots__ = ("depth", "function", "inputs", "saved", "version")
+    __slots__ = ("depth", "function", "inputs", "saved", "versions")
 
     def __init__(
-        self,
-        function: Function,
-        inputs: tuple[Tensor, ...],
-        saved: Any,
-        depth: int,
-        version: int,
+        self, function: Function, inputs: tuple[Tensor, ...], saved: Any, depth: int
     ) -> None:
         self.function = function
         self.inputs = inputs
         self.saved = saved
         self.depth = depth  # more than that of every node that led here
-        self.version = version  # of the inputs, added up: grows when any of them is changed
+        self.versions = [t._version for t in inputs]
 
-    def check(self) -> None:
-        """Refuse to differentiate what is gone or no longer true.
+    def gradients(self, grad: Array, needs: Sequence[bool]) -> F.base.Gradients:
+        """dL/d(input) for each input that is needed, from dL/d(output).
 
         Raises:
             GraphError: the graph was freed, or an input was changed since.
@@ -72,17 +67,30 @@ class Node:
                 "the graph was freed by an earlier backward(); "
                 "call backward(retain_graph=True) the first time to walk it twice"
             )
-        if sum([t._version for t in self.inputs]) != self.version:
-            changed = max(self.inputs, key=lambda t: t._version)
+        if [t._version for t in self.inputs] != self.versions:
+            pairs = zip(self.inputs, self.versions, strict=True)
+            changed = next(t for t, version in pairs if t._version != version)
             raise GraphError(
                 f"{changed.name or 'a tensor'} of shape {changed.shape} was changed after "
                 "the forward pass that used it, so its gradient would be wrong; "
                 "run the forward pass again, or update parameters after backward()"
             )
+        k = kernels.get()
+        if grad.ndim == 0 and not k.recording:
+            k = SCALAR_KERNELS
+        return self.function.backward(k, grad, self.saved, needs)
 
 
 #: What `Node.saved` holds once the graph is freed.
 FREED = object()
+
+
+def _floating(dtype: Any) -> np.dtype[Any]:
+    """`dtype` if it is one that a tensor can have."""
+    wanted = np.dtype(dtype)
+    if wanted not in (np.float32, np.float64):
+        raise ShapeError(f"the dtype of a tensor is float32 or float64, not {wanted}")
+    return wanted
 
 
 def _float_array(data: Any, dtype: Any) -> Array:
@@ -94,7 +102,7 @@ def _float_array(data: Any, dtype: Any) -> Array:
     except ValueError as error:
         raise ShapeError(f"a Tensor needs rows of equal length: {error}") from error
     if dtype is not None:
-        dtype = np.dtype(dtype)
+        dtype = _floating(dtype)
     elif isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
         return array
     else:
@@ -347,8 +355,8 @@ class Tensor:
         return apply(_NEGATIVE, self)
 
     def __pow__(self, exponent: Any) -> Tensor:
-        if isinstance(exponent, (int, float)):
-            return apply(F.Power(exponent), self)
+        if isinstance(exponent, (int, float, np.number)):
+            return apply(F.Power(float(exponent)), self)
         return apply(F.PowerOf(), self, _like(exponent, self))
 
     def __rpow__(self, base: Any) -> Tensor:
@@ -419,7 +427,7 @@ class Tensor:
     def astype(self, dtype: Any) -> Tensor:
         """The same values as float32 or float64; this tensor itself if nothing changes."""
         same = self._data.dtype is dtype or self._data.dtype == dtype
-        return self if same else apply(F.Cast(dtype), self)
+        return self if same else apply(F.Cast(_floating(dtype)), self)
 
 
 _ADD, _SUBTRACT, _MULTIPLY = F.Add(), F.Subtract(), F.Multiply()
@@ -475,16 +483,15 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
     if type(output) is not np.ndarray:
         output = np.asarray(output)
     if _grad_enabled.get():
-        requires_grad, depth, version = False, 0, 0
+        requires_grad, depth = False, 0
         for t in inputs:
-            version += t._version
             if t.requires_grad:
                 requires_grad = True
                 node = t._node
                 if node is not None and node.depth >= depth:
                     depth = node.depth + 1
         if requires_grad:
-            return Tensor._of(output, True, Node(function, inputs, saved, depth, version))
+            return Tensor._of(output, True, Node(function, inputs, saved, depth))
     return Tensor._of(output, False, None)
 
 
@@ -534,9 +541,9 @@ def backpropagate(
     `retain_grad()`) with the gradient that this walk found, in an array of its own.
     """
     nodes = nodes_before(output, stop)
-    plain = kernels.get()
+    k = kernels.get()
     if not nodes:
-        return [(output, plain.copy(grad))]
+        return [(output, k.copy(grad))]
     # The tensor, its gradient so far, and whether that shares its memory with no other.
     inner: dict[Node, tuple[Tensor, Array, bool]] = {nodes[0]: (output, grad, False)}
     leaves: dict[int, tuple[Tensor, Array, bool]] = {}
@@ -546,30 +553,29 @@ def backpropagate(
             continue
         tensor, gradient, _ = inner.pop(node)
         if tensor._retain:
-            kept.append((tensor, plain.copy(gradient)))
-        node.check()
-        function, inputs = node.function, node.inputs
-        k = plain if gradient.ndim or plain.recording else SCALAR_KERNELS
+            kept.append((tensor, k.copy(gradient)))
+        inputs = node.inputs
         needs = [t.requires_grad or t is stop for t in inputs]
-        fresh = not function.passes_gradient_on
-        gradients = function.backward(k, gradient, node.saved, needs)
-        for t, needed, g in zip(inputs, needs, gradients):  # noqa: B905 (time)
+        fresh = not node.function.passes_gradient_on
+        for t, needed, g in zip(inputs, needs, node.gradients(gradient, needs)):  # noqa: B905 (time)
             if g is None or not needed:
                 continue
             if type(g) is not np.ndarray:
                 g = np.asarray(g)
+            if g.dtype is not t._data.dtype and g.dtype != t._data.dtype:
+                g = k.cast(g, dtype=t._data.dtype)
             before = t._node
             if before is None or t is stop:
                 known = leaves.get(id(t))
                 if known is not None:
-                    g = np.asarray(plain.add(known[1], g))
+                    g = np.asarray(k.add(known[1], g))
                 leaves[id(t)] = (t, g, fresh or known is not None)
             else:
                 known = inner.get(before)
                 if known is not None:
-                    g = np.asarray(plain.add(known[1], g))
+                    g = np.asarray(k.add(known[1], g))
                 inner[before] = (t, g, fresh)
         if not retain_graph:
             node.saved, node.inputs = FREED, ()
-    kept.extend((t, g if owned else plain.copy(g)) for t, g, owned in leaves.values())
+    kept.extend((t, g if owned else k.copy(g)) for t, g, owned in leaves.values())
     return kept

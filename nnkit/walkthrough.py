@@ -7,12 +7,11 @@ gradients checked by differences. `explain` does it for a graph that is already 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -33,7 +32,6 @@ __all__ = [
     "Walkthrough",
     "explain",
     "parse_expression",
-    "variables_of",
     "walk_through",
     "walk_through_expression",
 ]
@@ -71,8 +69,14 @@ FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "abs": ("g if a > 0 else -g if a < 0 else 0",),
         "sin": ("g * cos(a)",),
         "cos": ("-g * sin(a)",),
-        "maximum": ("g if a > b else 0 if a < b else g / 2", "g if b > a else 0 if b < a else g / 2"),
-        "minimum": ("g if a < b else 0 if a > b else g / 2", "g if b < a else 0 if b > a else g / 2"),
+        "maximum": (
+            "g if a > b else 0 if a < b else g / 2",
+            "g if b > a else 0 if b < a else g / 2",
+        ),
+        "minimum": (
+            "g if a < b else 0 if a > b else g / 2",
+            "g if b < a else 0 if b > a else g / 2",
+        ),
         "relu": ("g if a > 0 else 0",),
         "tanh": ("g * (1 - y**2)",),
         "sigmoid": ("g * y * (1 - y)",),
@@ -84,7 +88,7 @@ FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "linear": ("g @ b", "g.T @ a", "g.sum(0)"),
         "matmul": ("g @ b.T", "a.T @ g"),
     }
-)  # fmt: skip
+)
 """What an operation sends to each of its operands, for an incoming gradient g.
 
 The operands are a, b, c and the result y; a fixed exponent is p, with q = p - 1; n is the number
@@ -192,7 +196,10 @@ class Walkthrough:
         head = f"d{self.names[-1]}/d{self.names[part.edge.source]}"
         sign = "+=" if part.earlier else "="
         because = f" because {_written(part.because, step.labels)}" if part.because else ""
-        return " = ".join([f"{head} {sign} {[*written, result][0]}", *[*written, result][1:]]) + because
+        return (
+            " = ".join([f"{head} {sign} {[*written, result][0]}", *[*written, result][1:]])
+            + because
+        )
 
     def __str__(self) -> str:
         lines = []
@@ -223,7 +230,7 @@ def _written(formula: str, words: Mapping[str, str]) -> str:
         alone = match[0] == formula
         return f"({text})" if text.startswith("-") and not alone else text
 
-    return re.sub(r"\b[a-z]\b", word, formula)
+    return re.sub(r"\^1$|\^1(?= )", "", re.sub(r"\b[a-z]\b", word, formula).replace("**", "^"))
 
 
 # ---- walking ---------------------------------------------------------------------------------
@@ -265,4 +272,211 @@ def walk_through(
             function, *(t.numpy() for t in tensors.values()), tolerance=tolerance
         )
         walk = explain(read_graph(output))
-    return Walkthrough(walk.graph, walk.names, walk.definitions, walk.steps, report)
+    entries = zip(tensors, report.entries, strict=True)
+    named = tuple(replace(entry, name=name) for name, entry in entries)
+    return replace(walk, check=GradientReport(named, tolerance))
+
+
+def walk_through_expression(
+    text: str, values: Mapping[str, float], *, tolerance: float = 1e-6
+) -> Walkthrough:
+    """`walk_through` for a formula in the grammar of `nnkit.expressions`.
+
+    Parts that the formula names (``z = x * y; z^2``) keep their names in the graph.
+
+    Raises:
+        ExpressionError: with the position of the mistake, see `parse_expression`.
+
+    >>> walk = walk_through_expression("h = relu(w*x + b); h^2", {"w": 2.0, "x": 1.0, "b": 0.5})
+    >>> walk.names
+    ('w', 'x', 'v1', 'b', 'v2', 'h', 'L')
+    >>> print(walk.sentence(walk.steps[0], walk.steps[0].parts[0]))
+    dL/dh = dL/dL * 2 * h = 1 * 2 * 2.5 = 5
+    """
+    expression = parse_expression(text)
+    missing = [name for name in expression.variables if name not in values]
+    if missing:
+        raise ConfigError("values", f"a value is missing for {', '.join(missing)}")
+
+    def evaluate(*tensors: Tensor) -> Tensor:
+        given = dict(zip(expression.variables, tensors, strict=True))
+        output, named = expression.evaluate_all(given, TENSOR_FUNCTIONS)
+        for name, tensor in named.items():
+            if isinstance(tensor, Tensor) and not tensor.name:
+                tensor.name = name
+        assert isinstance(output, Tensor)
+        return output
+
+    point = {name: values[name] for name in expression.variables}
+    return walk_through(evaluate, point, tolerance=tolerance)
+
+
+def parse_expression(text: str) -> expressions.Expression:
+    """Parse a formula whose gradient is asked for.
+
+    Its variables are single letters, with a number of up to two digits if need be (x, w, x1),
+    except e; they are there for having been used (`expressions.Expression.variables`).
+
+    Raises:
+        ExpressionError: for what `expressions.parse` refuses, for a comparison, which has no
+            gradient, and for a formula whose result depends on no variable.
+
+    >>> parse_expression("z = x * w1; z > 1")
+    Traceback (most recent call last):
+    nnkit.errors.ExpressionError: a comparison jumps from 0 to 1 and has no gradient
+    """
+    expression = expressions.parse(text, _variables(text))
+    if expression.is_threshold:
+        place = re.search("[<>]", text)
+        position = place.start() if place else 0
+        raise ExpressionError("a comparison jumps from 0 to 1 and has no gradient", position)
+    if not _depends(expression):
+        start = text.rstrip("; \t\r\n").rfind(";") + 1
+        position = start + len(text[start:]) - len(text[start:].lstrip())
+        raise ExpressionError(
+            "the result depends on no variable, so there is nothing to differentiate", position
+        )
+    return expression
+
+
+def _variables(text: str) -> tuple[str, ...]:
+    """x, y, w, b and every letter, or letter with number, in the text that it does not assign."""
+    names = re.findall(r"(?<![A-Za-z_0-9.])[a-z][0-9]{0,2}(?![A-Za-z_0-9])(?!\s*\()", text)
+    assigned = re.findall(r"([A-Za-z_][A-Za-z_0-9]*)\s*=(?!=)", text)
+    known = {*assigned, *expressions.CONSTANTS}
+    return tuple(name for name in dict.fromkeys([*names, *"xywb"]) if name not in known)
+
+
+def _depends(expression: expressions.Expression) -> bool:
+    """Whether the result depends on a variable, directly or through a name."""
+    reached = set(expression.variables)
+    for name, node in expression.assignments:
+        if reached & set(expressions.Expression((), node).variables):
+            reached.add(name)
+    return bool(reached & set(expressions.Expression((), expression.result).variables))
+
+
+# ---- explaining ----------------------------------------------------------------------------------
+
+
+def explain(graph: Graph) -> Walkthrough:
+    """Names, definitions and the backward pass of a graph that was read with gradients.
+
+    >>> x = Tensor(2.0, requires_grad=True, name="x")
+    >>> print(explain(read_graph(x ** 3)))
+    1. L = x^3
+       dL/dx = dL/dL * 3 * x^2 = 1 * 3 * 2^2 = 12
+    """
+    names = _names(graph)
+    definitions = tuple(_definition(graph, node, names) for node in graph.nodes)
+    uses: dict[int, int] = {}
+    for edge in graph.edges:
+        if edge.gradient is not None:
+            uses[edge.source] = uses.get(edge.source, 0) + 1
+    totals: dict[int, tuple[Array, int]] = {}
+    steps = []
+    for node in reversed(graph.nodes):
+        if not node.operation or node.gradient is None:
+            continue
+        symbols, labels = _symbols(graph, node, names)
+        parts = []
+        for edge in graph.into(node):
+            if edge.gradient is None:
+                continue
+            before, earlier = totals.get(edge.source, (0.0, 0))
+            total = np.asarray(before + edge.gradient)
+            totals[edge.source] = total, earlier + 1
+            formula, because = _formula(node, edge, symbols)
+            missing = uses[edge.source] - earlier - 1
+            parts.append(Part(edge, formula, because, total, earlier, missing))
+        steps.append(Step(node, tuple(parts), symbols, labels))
+    return Walkthrough(graph, names, definitions, tuple(steps))
+
+
+def _names(graph: Graph) -> tuple[str, ...]:
+    output = graph.output
+    given = [n.name if n.name != n.operation else "" for n in graph.nodes]
+    if output.operation:
+        given[-1] = "L"
+    names: list[str] = []
+    fresh = (name for name in _numbered("v") if name not in given)
+    for node, name in zip(graph.nodes, given, strict=True):
+        if not name and node.kind == "constant" and node.value.size == 1:
+            name = number(node.value)
+        names.append(name or next(fresh))
+    return tuple(names)
+
+
+def _numbered(letter: str) -> Iterator[str]:
+    count = 0
+    while True:
+        count += 1
+        yield f"{letter}{count}"
+
+
+def _rule_name(node: GraphNode, operands: int) -> str:
+    return "power of" if node.operation == "power" and operands == 2 else node.operation
+
+
+def _definition(graph: Graph, node: GraphNode, names: Sequence[str]) -> str:
+    if not node.operation:
+        return ""
+    operands = [names[edge.source] for edge in graph.into(node)]
+    if node.operation == "power" and len(operands) == 1:
+        return f"{operands[0]}^{node.settings['exponent']:g}"
+    if node.operation == "linear":
+        return " + ".join([f"{operands[0]} @ {operands[1]}.T", *operands[2:]])
+    if template := _DEFINITIONS.get(_rule_name(node, len(operands))):
+        negative = [f"({name})" if name.startswith("-") else name for name in operands]
+        return template.format(*negative)
+    return f"{node.operation}({', '.join(operands)})"
+
+
+def _symbols(
+    graph: Graph, node: GraphNode, names: Sequence[str]
+) -> tuple[dict[str, Array], dict[str, str]]:
+    assert node.gradient is not None
+    values = {"g": node.gradient, "y": node.value}
+    labels = {"g": f"d{names[-1]}/d{names[node.id]}", "y": names[node.id]}
+    operands = graph.into(node)
+    for symbol, edge in zip("abc", operands, strict=False):
+        values[symbol] = graph.nodes[edge.source].value
+        labels[symbol] = names[edge.source]
+    numbers = {}
+    if node.operation == "power" and len(operands) == 1:
+        numbers = {"p": node.settings["exponent"], "q": node.settings["exponent"] - 1}
+    if node.operation == "mean":
+        numbers = {"n": values["a"].size / max(node.value.size, 1)}
+    for symbol, value in numbers.items():
+        values[symbol] = np.asarray(float(value))
+        labels[symbol] = number(value)
+    return values, labels
+
+
+def _formula(node: GraphNode, edge: GraphEdge, symbols: Mapping[str, Array]) -> tuple[str, str]:
+    """The formula for one operand, and the condition of its case: none for arrays of cases."""
+    operands = [symbol for symbol in "abc" if symbol in symbols]
+    formulas = FORMULAS.get(_rule_name(node, len(operands)), ())
+    source = symbols[operands[edge.position]] if edge.position < len(operands) else None
+    if edge.position >= len(formulas) or source is None:
+        return "", ""
+    elementwise = "@" not in "".join(formulas)
+    stretched = elementwise and node.shape not in ((), source.shape)
+    if stretched:  # the formula does not speak of the sum over the stretched axes
+        return "", ""
+    formula = formulas[edge.position]
+    return (formula, "") if node.value.size != 1 else _case(formula, symbols)
+
+
+def _case(formula: str, symbols: Mapping[str, Array]) -> tuple[str, str]:
+    """The case of the formula that holds for these numbers, and why: "" if it has one case."""
+    cases = formula.split(" else ")
+    for case in cases[:-1]:
+        result, _, condition = case.partition(" if ")
+        left, sign, right = condition.split(" ")
+        a, b = (float(symbols[s].item()) if s in symbols else float(s) for s in (left, right))
+        if (a > b) if sign == ">" else (a < b):
+            return result, condition
+    if len(cases) == 1:
+        return formula, ""
+    return cases[-1], f"{left} {'=' if len(cases) == 3 else '<='} {right}"

@@ -27,7 +27,7 @@ class LeakyReLU(Function):
     rule = "dx = dy where x > 0, else slope·dy"
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+        self.negative_slope = float(negative_slope)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs
@@ -95,7 +95,7 @@ class ELU(Function):
     rule = "dx = dy where x > 0, else (y + α)·dy"
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = float(alpha)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs

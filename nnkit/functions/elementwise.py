@@ -76,7 +76,7 @@ class Power(Function):
     rule = "d(xᵖ) = p·xᵖ⁻¹·dx"
 
     def __init__(self, exponent: float) -> None:
-        self.exponent = exponent
+        self.exponent = float(exponent)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs
@@ -204,7 +204,8 @@ class Clip(Function):
     rule = "d clip(x) = dx inside the limits, 0 outside"
 
     def __init__(self, low: float | None, high: float | None) -> None:
-        self.low, self.high = low, high
+        self.low = None if low is None else float(low)
+        self.high = None if high is None else float(high)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs

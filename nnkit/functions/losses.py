@@ -46,7 +46,7 @@ class HuberError(Function):
     rule = "dp receives (p - t) limited to ±δ"
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = delta
+        self.delta = float(delta)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         difference = k.subtract(inputs[0], inputs[1])

@@ -16,7 +16,7 @@ class Normalize(Function):
     rule = "dx = (dy - mean(dy) - y·mean(dy·y)) / std"
 
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
-        self.axes, self.eps = axes, eps
+        self.axes, self.eps = axes, float(eps)
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs
@@ -49,7 +49,7 @@ class BatchStatistics(Normalize):
         self, axes: tuple[int, ...], eps: float, momentum: float, mean: Array, variance: Array
     ) -> None:
         super().__init__(axes, eps)
-        self.momentum, self.mean, self.variance = momentum, mean, variance
+        self.momentum, self.mean, self.variance = float(momentum), mean, variance
 
     @property
     def name(self) -> str:
@@ -74,7 +74,7 @@ class Dropout(Function):
     rule = "dx = mask·dy/(1 - p)"
 
     def __init__(self, p: float, generator: np.random.Generator) -> None:
-        self.p, self.generator = p, generator
+        self.p, self.generator = float(p), generator
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs

@@ -1,0 +1,426 @@
+"""Every chart of the app: data in, plotly figure out. Nothing here knows Streamlit.
+
+A figure is the plain dict that plotly defines, `{"data": [traces], "layout": {...}}`;
+`plotly.graph_objects.Figure(figure)` makes the class of it. Texts like `var(--st-text-color)`
+stand for the page's theme and are filled in where the figure is drawn, by `live_plot`.
+
+Made to be redrawn many times a second. Margins and ranges are fixed, each class is one trace of one
+colour and shape, and what moves with every epoch is an image (the plane behind the points) or a
+shape (a curve): plotly moves those without drawing points and axes anew. An unseen trace with the
+same numbers answers the mouse.
+
+The plane: a grid of shape (rows, columns) holds values at evenly spaced points, edges included;
+row 0 is the lowest x₂, column 0 the lowest x₁. `extent` is (x₁ low, x₁ high, x₂ low, x₂ high).
+Points are (inputs of shape (n, 2), targets of shape (n,)); above `MAX_POINTS`, every k-th is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pages.parts.figure_parts import (
+    MUTED,
+    NEUTRAL,
+    PAPER,
+    TEXT,
+    axis,
+    curve,
+    decades,
+    highest,
+    largest,
+    layout,
+    line,
+    markers,
+    note,
+    padded,
+    round_up,
+    safe_text,
+    segment,
+    thin,
+    unit_square,
+)
+from pages.parts.palette import CLASSES, NEGATIVE, POSITIVE
+from pages.parts.pictures import class_image, sample, value_image
+
+Figure = dict[str, Any]
+Extent = tuple[float, float, float, float]
+Points = tuple[NDArray[Any], NDArray[Any]]
+
+INPUT_NAMES = ("x₁", "x₂")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "hexagon")
+MAX_POINTS = 1500
+UNIFIED_HOVER = {
+    "unifiedhovertitle": {"text": "epoch %{x:d}"},
+    "spikecolor": MUTED,
+    "spikethickness": 1,
+    "spikedash": "dot",
+}
+
+
+# --- The plane ---------------------------------------------------------------------------------
+
+
+def decision_boundary(
+    grid: NDArray[Any],
+    extent: Extent,
+    train: Points | None = None,
+    test: Points | None = None,
+    *,
+    class_names: Sequence[str] = ("0", "1"),
+    input_names: Sequence[str] = INPUT_NAMES,
+    discretize: bool = False,
+    highlight: NDArray[Any] | None = None,
+) -> Figure:
+    """Class regions under the points, each class with a colour and a shape.
+
+    Args:
+        grid: probability of class 1, shape (r, r), or of every class, shape (r, r, classes).
+            Sure regions are strongly coloured, undecided ones grey.
+        test: drawn hollow.
+        discretize: show only which class is likeliest, not how likely it is.
+        highlight: points to ring, shape (k, 2).
+    """
+    grid = np.asarray(grid)
+    if grid.ndim == 2:
+        grid = np.stack((1 - grid, grid), axis=2)
+    names = [safe_text(name) for name in class_names]
+    even = 1 / grid.shape[2]
+    confidence = (grid.max(axis=2) - even) / (1 - even)
+    if discretize:
+        confidence = np.ones_like(confidence)
+    image = class_image(grid.argmax(axis=2), confidence, grid.shape[2])
+    traces = [_unseen_classes(grid, extent, names)]
+    traces += _class_points(train, names) + _class_points(test, names, hollow=True)
+    if highlight is not None and len(highlight):
+        ring = markers(highlight, "marked", TEXT, symbol="circle-open", size=14)
+        ring["marker"]["line"] = {"width": 2}
+        traces.append(ring | {"hoverinfo": "skip", "hovertemplate": None})
+    return {"data": traces, "layout": _plane(image, grid.shape, extent, input_names)}
+
+
+def regression_surface(
+    grid: NDArray[Any],
+    extent: Extent,
+    train: Points,
+    test: Points | None = None,
+    *,
+    limit: float | None = None,
+    input_names: Sequence[str] = INPUT_NAMES,
+) -> Figure:
+    """Predicted values, negative to positive, under points coloured by target on the same scale.
+
+    `limit` is the value of the strongest colour; by default the largest absolute target.
+    """
+    limit = limit or largest(train[1])
+    traces = [_unseen_values(grid, extent)]
+    traces += _target_points(train, limit) + _target_points(test, limit, hollow=True)
+    plane = _plane(value_image(grid, limit), grid.shape, extent, input_names)
+    plane["margin"] = plane["margin"] | {"r": 52}  # room for the colour bar
+    return {"data": traces, "layout": plane}
+
+
+def unit_picture(
+    grid: NDArray[Any],
+    extent: Extent,
+    *,
+    limit: float | None = None,
+    input_names: Sequence[str] = INPUT_NAMES,
+) -> Figure:
+    """What one unit computes over the plane; `limit` defaults to its largest absolute value."""
+    image = value_image(grid, limit or largest(grid))
+    traces = [_unseen_values(grid, extent)]
+    plane = _plane(image, grid.shape, extent, input_names, opacity=1)
+    return {"data": traces, "layout": plane}
+
+
+def regression_curve(
+    x: NDArray[Any],
+    predicted: NDArray[Any],
+    train: Points,
+    test: Points | None = None,
+    *,
+    input_name: str = "x",
+) -> Figure:
+    """Fitted curve over the data, for one input; here inputs have shape (n,) or (n, 1)."""
+    shape, unseen = curve(np.ravel(x), np.ravel(predicted), "prediction", TEXT, width=2.5)
+    traces = [unseen]
+    for points, name, hollow in ((train, "train", False), (test, "test", True)):
+        if points is not None:
+            both = np.column_stack([np.ravel(values) for values in points])
+            both = both[sample(len(both), MAX_POINTS)]
+            traces.append(markers(both, name, POSITIVE, hollow=hollow))
+    targets = np.concatenate([np.ravel(part[1]) for part in (train, test) if part is not None])
+    chart = layout(
+        xaxis=axis(safe_text(input_name), [float(np.min(x)), float(np.max(x))], showgrid=False),
+        yaxis=axis("target", padded(targets), nticks=6),
+        shapes=[shape],
+    )
+    return {"data": traces, "layout": chart}
+
+
+def _plane(
+    image: str,
+    shape: Sequence[int],
+    extent: Extent,
+    input_names: Sequence[str],
+    *,
+    opacity: float = 0.65,  # points of the same colour stand out
+) -> dict[str, Any]:
+    left, right, bottom, top = (float(edge) for edge in extent)
+    # a value stands in the middle of its pixel, so the image is one pixel larger than the plane
+    step_x, step_y = (right - left) / (shape[1] - 1), (top - bottom) / (shape[0] - 1)
+    picture = {
+        "source": image,
+        "x": left - step_x / 2,
+        "y": top + step_y / 2,
+        "sizex": right - left + step_x,
+        "sizey": top - bottom + step_y,
+        "xref": "x",
+        "yref": "y",
+        "sizing": "stretch",
+        "layer": "below",
+        "opacity": opacity,
+    }
+    plain = {"showgrid": False, "constrain": "domain", "nticks": 5}
+    square = {"scaleanchor": "x", "scaleratio": (right - left) / (top - bottom)}
+    square["constraintoward"] = "top"
+    return layout(
+        xaxis=axis(safe_text(input_names[0]), [left, right], **plain),
+        yaxis=axis(safe_text(input_names[1]), [bottom, top], **plain, **square),
+        images=[picture],
+        plot_bgcolor=NEUTRAL,
+    )
+
+
+def _unseen_values(grid: NDArray[Any], extent: Extent) -> dict[str, Any]:
+    """The numbers of the plane for the mouse, at every second grid point: plenty to point at."""
+    left, right, bottom, top = (float(edge) for edge in extent)
+    rows, columns = grid.shape[:2]
+    return {
+        "type": "heatmap",
+        "z": np.asarray(grid[::2, ::2], dtype=np.float32),
+        "x0": left,
+        "dx": 2 * (right - left) / (columns - 1),
+        "y0": bottom,
+        "dy": 2 * (top - bottom) / (rows - 1),
+        "opacity": 0,
+        "showscale": False,
+        "hovertemplate": "%{x:.3~g}, %{y:.3~g}<br>%{z:.4~g}<extra></extra>",
+    }
+
+
+def _unseen_classes(grid: NDArray[Any], extent: Extent, names: Sequence[str]) -> dict[str, Any]:
+    percent = np.rint(np.clip(np.nan_to_num(grid[::2, ::2]), 0, 1) * 100).astype(np.uint8)
+    rows = [f"{name}: %{{customdata[{k}]}} %" for k, name in enumerate(names)]
+    return _unseen_values(grid[:, :, 0], extent) | {
+        "z": percent[:, :, 0],
+        "customdata": percent,
+        "hovertemplate": "<br>".join(["%{x:.3~g}, %{y:.3~g}", *rows]) + "<extra></extra>",
+    }
+
+
+def _class_points(
+    points: Points | None, names: Sequence[str], *, hollow: bool = False
+) -> list[dict[str, Any]]:
+    if points is None:
+        return []
+    inputs, labels = (np.asarray(values) for values in points)
+    kept = sample(len(labels), MAX_POINTS)
+    inputs, labels = inputs[kept], labels[kept]
+    traces = []
+    for k, name in enumerate(names):
+        colour, symbol = CLASSES[k % len(CLASSES)], SYMBOLS[k % len(SYMBOLS)]
+        title = f"{name}, {'test' if hollow else 'train'}"
+        traces.append(markers(inputs[labels == k], title, colour, symbol=symbol, hollow=hollow))
+    return traces
+
+
+def _target_points(
+    points: Points | None, limit: float, *, hollow: bool = False
+) -> list[dict[str, Any]]:
+    if points is None:
+        return []
+    inputs, targets = (np.asarray(values) for values in points)
+    kept = sample(len(targets), MAX_POINTS)
+    inputs, targets = inputs[kept], targets[kept].astype(np.float32)
+    trace = markers(inputs, "test" if hollow else "train", PAPER, hollow=hollow)
+    trace |= {
+        "customdata": targets,
+        "hovertemplate": "%{x:.3~g}, %{y:.3~g}<br>target %{customdata:.4~g}"
+        "<extra>%{fullData.name}</extra>",
+    }
+    scale = {
+        "color": targets,
+        "colorscale": [[0, NEGATIVE], [0.5, NEUTRAL], [1, POSITIVE]],
+        "cmin": -limit,
+        "cmax": limit,
+    }
+    if hollow:
+        trace["marker"]["line"] |= scale
+    else:
+        bar = {"thickness": 8, "outlinewidth": 0, "len": 1, "ypad": 0, "xpad": 6, "nticks": 5}
+        bar["tickfont"] = {"size": 11, "color": MUTED}
+        trace["marker"] |= scale | {"showscale": True, "colorbar": bar}
+    return [trace]
+
+
+# --- Training ----------------------------------------------------------------------------------
+
+
+def loss_curves(
+    epochs: ArrayLike, train: ArrayLike, test: ArrayLike | None = None, *, log_scale: bool = False
+) -> Figure:
+    """Loss of every epoch on training and test data; values that are not finite leave a gap."""
+    series = _series(train, test)
+    values = np.concatenate(series)
+    if log_scale:
+        series = [np.where(values > 0, values, np.nan) for values in series]
+        low, high = decades(values)
+        steps = "D2" if high - low <= 2 else 1  # 1, 2, 5 or powers of ten only
+        yaxis = axis("loss", [low, high], type="log", dtick=steps, tickformat="~g")
+    else:
+        yaxis = axis("loss", [0, round_up(highest(values, 1.0))], nticks=5)
+    return _history(epochs, series, yaxis)
+
+
+def score_curves(
+    epochs: ArrayLike, train: ArrayLike, test: ArrayLike | None = None, *, name: str = "accuracy"
+) -> Figure:
+    """Accuracy, R² or another score whose best value is 1; the axis starts at 0, or -1 if below."""
+    series = _series(train, test)
+    lowest = -highest(-np.concatenate(series), 0.0)
+    yaxis = axis(safe_text(name), [-1 if lowest < 0 else 0, 1.02], nticks=6)
+    return _history(epochs, series, yaxis)
+
+
+def _series(*series: ArrayLike | None) -> list[NDArray[Any]]:
+    arrays = [np.asarray(values, dtype=np.float64) for values in series if values is not None]
+    return [np.where(np.isfinite(values), values, np.nan) for values in arrays]
+
+
+def _history(epochs: ArrayLike, series: Sequence[NDArray[Any]], yaxis: dict[str, Any]) -> Figure:
+    kept = thin(*series)
+    x = np.asarray(epochs, dtype=np.float64)[kept]
+    shapes, traces, entries = [], [], []
+    for values, (name, colour) in zip(series, (("train", MUTED), ("test", TEXT)), strict=False):
+        shape, unseen = curve(x, values[kept], name, colour)
+        shapes.append(shape)
+        traces.append(unseen)
+        entries.append(f'<span style="color:{colour}"><b>—</b> {name}</span>')
+    last = round_up(max(10.0, x[-1])) if len(x) else 10.0
+    chart = layout(
+        xaxis=axis("epoch", [0, last], nticks=6, showgrid=False, **UNIFIED_HOVER),
+        yaxis=yaxis,
+        shapes=shapes,
+        margin={"l": 46, "r": 8, "t": 24, "b": 38},
+        annotations=[  # plotly's own legend takes ten times as long to update
+            note("   ".join(entries), x=0, y=1, xref="paper", yref="paper", yanchor="bottom")
+        ],
+        hovermode="x unified",
+        hoverdistance=-1,  # the nearest epoch, however far
+        uirevision=yaxis.get("type", "linear"),  # another scale starts unzoomed
+    )
+    return {"data": traces, "layout": chart}
+
+
+# --- Evaluation --------------------------------------------------------------------------------
+
+
+def confusion_matrix(matrix: NDArray[Any], class_names: Sequence[str]) -> Figure:
+    """Counts, true classes as rows, the first on top; colour is the share of the row.
+
+    A click on a cell reports `index` [row, column].
+    """
+    matrix = np.asarray(matrix)
+    names = [safe_text(name, limit=11) for name in class_names]
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    cells = {
+        "type": "heatmap",
+        "z": share.astype(np.float32),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": [[0, NEUTRAL], [1, POSITIVE]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "text": matrix.tolist(),
+        "texttemplate": "%{text}",
+        "textfont": {"size": 14},
+        "hovertemplate": "%{text} points: true %{y}, predicted %{x}<br>"
+        "%{z:.1%} of true %{y}<extra></extra>",
+    }
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
+    edges = [-0.5, len(names) - 0.5]
+    still = {"showgrid": False, "fixedrange": True}
+    chart = layout(
+        xaxis=axis("predicted", edges, **ticks, **still),
+        yaxis=axis("true", edges[::-1], **ticks, **still),
+        margin={"l": 90, "r": 8, "t": 8, "b": 44},
+    )
+    return {"data": [cells], "layout": chart}
+
+
+def roc(
+    false_positive_rate: NDArray[Any],
+    true_positive_rate: NDArray[Any],
+    thresholds: NDArray[Any],
+    *,
+    area: float,
+    threshold: float = 0.5,
+) -> Figure:
+    """ROC curve, thresholds falling, with its area and the point where `threshold` lies."""
+    kept = thin(true_positive_rate, false_positive_rate)
+    steps = line(false_positive_rate[kept], true_positive_rate[kept], "ROC", POSITIVE)
+    steps["line"]["shape"] = "hv"
+    steps |= {
+        "customdata": thresholds[kept],
+        "hovertemplate": "threshold %{customdata:.3f}<br>true positives %{y:.1%}<br>"
+        "false positives %{x:.1%}<extra></extra>",
+    }
+    at = max(int(np.count_nonzero(thresholds >= threshold)) - 1, 0)
+    here = np.array([[false_positive_rate[at], true_positive_rate[at]]])
+    marker = markers(here, f"threshold {threshold:.2f}", TEXT, size=11)
+    chart = unit_square("false positive rate", "true positive rate")
+    chart["annotations"] = [note(f"area {area:.3f}", x=1, y=0.05, xanchor="right")]
+    return {"data": [steps, marker], "layout": chart}
+
+
+def calibration(predicted: NDArray[Any], observed: NDArray[Any], counts: NDArray[Any]) -> Figure:
+    """Share of class 1 over mean predicted probability, by bin; the larger a dot, the more points.
+
+    A calibrated model lies on the diagonal. Empty bins are left out.
+    """
+    filled = np.asarray(counts) > 0
+    predicted, observed, counts = predicted[filled], observed[filled], counts[filled]
+    trace = line(predicted, observed, "bins", POSITIVE) | {
+        "mode": "lines+markers",
+        "customdata": counts,
+        "marker": {
+            "color": POSITIVE,
+            "opacity": 1,
+            "size": 6 + 14 * np.sqrt(counts / counts.max(initial=1)),
+            "line": {"color": PAPER, "width": 1},
+        },
+        "hovertemplate": "predicted %{x:.1%}<br>observed %{y:.1%}<br>"
+        "%{customdata} points<extra></extra>",
+    }
+    return {"data": [trace], "layout": unit_square("predicted probability", "observed share")}
+
+
+def residuals(predicted: NDArray[Any], targets: NDArray[Any]) -> Figure:
+    """Target minus prediction, over prediction: after a good fit, a level band around zero."""
+    errors = np.asarray(targets, dtype=np.float64) - predicted
+    both = np.stack((predicted, errors), axis=1)[sample(len(errors), MAX_POINTS)]
+    trace = markers(both, "residuals", POSITIVE)
+    trace["hovertemplate"] = "predicted %{x:.4~g}<br>residual %{y:.4~g}<extra></extra>"
+    limit = round_up(largest(errors))
+    chart = layout(
+        xaxis=axis("predicted", padded(predicted), showgrid=False),
+        yaxis=axis("target minus predicted", [-limit, limit], nticks=6),
+        shapes=[segment(0, 0, 1, 0, xref="paper")],
+    )
+    return {"data": [trace], "layout": chart}

@@ -1,0 +1,248 @@
+"""Where the boxes and lines of a graph go: columns from left to right, few crossings, short lines.
+
+The layered drawing of Sugiyama, Tagawa and Toda (1981): every box gets a column, lines that pass
+over columns reserve a place in each, boxes are put in order by the mean place of their
+neighbours, and then moved up and down until the lines are as straight as the gaps allow.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+SWEEPS = 12
+PASSING = 10.0  # height reserved for a line that passes through a column
+
+Size: TypeAlias = tuple[float, float]
+Point: TypeAlias = tuple[float, float]
+Spot: TypeAlias = Hashable  # a box (its index), or (source, column) where a line passes
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A drawing of `width` by `height` whose origin is the upper left corner.
+
+    `boxes` holds the upper left corner of each box. `lines` holds the points of each edge in
+    turn, from the right side of its source to the left side of its target; between the 1st and
+    the 2nd, the 3rd and the 4th, … it moves from column to column, in between it goes straight.
+    """
+
+    width: float
+    height: float
+    boxes: tuple[Point, ...]
+    lines: tuple[tuple[Point, ...], ...]
+
+
+def lay_out(
+    sizes: Sequence[Size],
+    edges: Sequence[tuple[int, int]],
+    *,
+    gap_x: float = 46,
+    gap_y: float = 14,
+) -> Layout:
+    """Place boxes of the given sizes so that every edge goes from left to right.
+
+    Args:
+        sizes: width and height of each box.
+        edges: (source, target) as indices of boxes, without cycles; the edges into one target
+            in the order of its operands. An edge may be there more than once.
+        gap_x: between columns.
+        gap_y: between boxes one above the other.
+
+    >>> lay_out([(10, 10), (10, 10)], [(0, 1)], gap_x=20).boxes
+    ((0.0, 0.0), (30.0, 0.0))
+    """
+    if not sizes:
+        return Layout(0, 0, (), ())
+    columns = _columns(len(sizes), edges)
+    routes = [_route(edge, columns) for edge in edges]
+    spots = _ordered(columns, routes)
+    heights = defaultdict(lambda: PASSING, {i: height for i, (_, height) in enumerate(sizes)})
+    middles = _middles(spots, routes, heights, gap_y)
+
+    widths = [max(sizes[s][0] for s in column if isinstance(s, int)) for column in spots]
+    lefts = [sum(widths[:i]) + gap_x * i for i in range(len(widths))]
+    boxes = tuple(
+        (
+            float(lefts[columns[i]] + (widths[columns[i]] - width) / 2),
+            float(middles[i] - height / 2),
+        )
+        for i, (width, height) in enumerate(sizes)
+    )
+    ports = _ports(routes, middles, heights)
+    lines = []
+    for i, route in enumerate(routes):
+        source, target = route[0], route[-1]
+        points = [(boxes[source][0] + sizes[source][0], middles[source])]
+        for spot in route[1:-1]:
+            column = columns[spot] if isinstance(spot, int) else spot[1]
+            points += [(lefts[column], middles[spot])]
+            points += [(lefts[column] + widths[column], middles[spot])]
+        lines.append((*points, (boxes[target][0], ports[i])))
+    height = max(y + sizes[i][1] for i, (_, y) in enumerate(boxes))
+    height = max([height, *(y for line in lines for _, y in line)])
+    return Layout(lefts[-1] + widths[-1], height, boxes, tuple(lines))
+
+
+def _columns(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
+    """The longest way to each box; boxes without inputs stand right before what they go into."""
+    inputs: dict[int, list[int]] = defaultdict(list)
+    outputs: dict[int, list[int]] = defaultdict(list)
+    for source, target in edges:
+        inputs[target].append(source)
+        outputs[source].append(target)
+    columns = [0] * count
+    waiting = {i: len(inputs[i]) for i in range(count)}
+    ready = [i for i in range(count) if not waiting[i]]
+    for i in ready:  # grows while it is walked
+        columns[i] = max((columns[s] + 1 for s in inputs[i]), default=0)
+        for target in outputs[i]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    for i in range(count):
+        if not inputs[i] and outputs[i]:
+            columns[i] = min(columns[t] for t in outputs[i]) - 1
+    return columns
+
+
+def _route(edge: tuple[int, int], columns: Sequence[int]) -> list[Spot]:
+    """The spots of an edge; edges from one source share those they have in common."""
+    source, target = edge
+    passed = range(columns[source] + 1, columns[target])
+    return [source, *((source, column) for column in passed), target]
+
+
+# ---- order within a column -----------------------------------------------------------------------
+
+
+def _ordered(columns: Sequence[int], routes: Sequence[Sequence[Spot]]) -> list[list[Spot]]:
+    """The spots of each column from top to bottom, in an order with few crossings."""
+    spots: list[list[Spot]] = [[] for _ in range(max(columns) + 1)]
+    for i in _by_operands(len(columns), routes):
+        spots[columns[i]].append(i)
+    links = list(dict.fromkeys(pair for route in routes for pair in pairwise(route)))
+    for spot in dict.fromkeys(spot for route in routes for spot in route[1:-1]):
+        spots[spot[1]].append(spot)  # type: ignore[index]
+    before, after = _neighbours(links)
+    best, fewest = [list(column) for column in spots], _crossings(spots, links)
+    for sweep in range(SWEEPS):
+        forward = sweep % 2 == 0
+        neighbours = before if forward else after
+        for column in spots if forward else reversed(spots):
+            place = {s: i / max(len(c) - 1, 1) for c in spots for i, s in enumerate(c)}
+            column.sort(key=lambda s: _mean([place[n] for n in neighbours[s]], place[s]))
+        if (crossings := _crossings(spots, links)) < fewest:
+            best, fewest = [list(column) for column in spots], crossings
+    return best
+
+
+def _by_operands(count: int, routes: Sequence[Sequence[Spot]]) -> list[int]:
+    """The boxes in the order in which the result's operands name them, first operand first."""
+    operands: dict[Spot, list[Spot]] = defaultdict(list)
+    for route in routes:
+        operands[route[-1]].append(route[0])
+    used = {route[0] for route in routes}
+    order: dict[int, None] = {}
+    stack: list[Spot] = [i for i in range(count) if i not in used]
+    while stack:
+        spot = stack.pop()
+        if spot not in order:
+            order[spot] = None  # type: ignore[index]
+            stack.extend(reversed(operands[spot]))
+    return list(order)
+
+
+def _neighbours(
+    links: Sequence[tuple[Spot, Spot]],
+) -> tuple[Mapping[Spot, list[Spot]], Mapping[Spot, list[Spot]]]:
+    before: dict[Spot, list[Spot]] = defaultdict(list)
+    after: dict[Spot, list[Spot]] = defaultdict(list)
+    for left, right in links:
+        before[right].append(left)
+        after[left].append(right)
+    return before, after
+
+
+def _crossings(spots: Sequence[Sequence[Spot]], links: Sequence[tuple[Spot, Spot]]) -> int:
+    place = {spot: (c, i) for c, column in enumerate(spots) for i, spot in enumerate(column)}
+    gaps: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for left, right in links:
+        gaps[place[left][0]].append((place[left][1], place[right][1]))
+    return sum(
+        (a[0] - b[0]) * (a[1] - b[1]) < 0
+        for pairs in gaps.values()
+        for i, a in enumerate(pairs)
+        for b in pairs[:i]
+    )
+
+
+# ---- heights -------------------------------------------------------------------------------------
+
+
+def _middles(
+    spots: Sequence[Sequence[Spot]],
+    routes: Sequence[Sequence[Spot]],
+    heights: Mapping[Spot, float],
+    gap: float,
+) -> dict[Spot, float]:
+    """The height of the middle of each spot: as near to its neighbours' as the order allows."""
+    links = list(dict.fromkeys(pair for route in routes for pair in pairwise(route)))
+    before, after = _neighbours(links)
+    middles: dict[Spot, float] = {}
+    for column in spots:
+        middles |= dict(zip(column, _apart([0.0] * len(column), column, heights, gap), strict=True))
+    for sweep in range(2 * SWEEPS):
+        for column in spots if sweep % 2 else reversed(spots):
+            wanted = [
+                _mean([middles[n] for n in (*before[s], *after[s])], middles[s]) for s in column
+            ]
+            middles |= dict(zip(column, _apart(wanted, column, heights, gap), strict=True))
+    top = min(middle - heights[spot] / 2 for spot, middle in middles.items())
+    return {spot: middle - top for spot, middle in middles.items()}
+
+
+def _apart(
+    wanted: Sequence[float], column: Sequence[Spot], heights: Mapping[Spot, float], gap: float
+) -> list[float]:
+    """The heights nearest to `wanted` (least squares) that keep order and gaps.
+
+    With the room that each needs above it taken off, the heights must only not fall: that is
+    isotonic regression, solved by pooling neighbours that violate it.
+    """
+    shifts = [0.0]
+    for above, below in pairwise(column):
+        shifts.append(shifts[-1] + (heights[above] + heights[below]) / 2 + gap)
+    pools: list[tuple[float, int]] = []  # mean and size
+    for want, shift in zip(wanted, shifts, strict=True):
+        mean, size = want - shift, 1
+        while pools and pools[-1][0] > mean:
+            previous, members = pools.pop()
+            mean = (mean * size + previous * members) / (size + members)
+            size += members
+        pools.append((mean, size))
+    level = [mean for mean, size in pools for _ in range(size)]
+    return [mean + shift for mean, shift in zip(level, shifts, strict=True)]
+
+
+def _ports(
+    routes: Sequence[Sequence[Spot]], middles: Mapping[Spot, float], heights: Mapping[Spot, float]
+) -> list[float]:
+    """The height at which each edge meets its target: spread out, so that arrows keep apart."""
+    incoming: dict[Spot, list[int]] = defaultdict(list)
+    for i, route in enumerate(routes):
+        incoming[route[-1]].append(i)
+    ports = [0.0] * len(routes)
+    for target, edges in incoming.items():
+        edges.sort(key=lambda i: middles[routes[i][-2]])
+        step = min(16.0, heights[target] / (len(edges) + 1))
+        for place, i in enumerate(edges):
+            ports[i] = middles[target] + (place - (len(edges) - 1) / 2) * step
+    return ports
+
+
+def _mean(values: Sequence[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise

@@ -1,0 +1,340 @@
+"""What one visitor works on: the current experiment, what came before it, and what to say of it.
+
+The experiment's configuration is the truth; widgets and the address bar follow it. Changes that
+need another experiment put the old one, with all that it learned, on the undo list. Whatever is
+refused raises before anything has changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from nnkit.config import CUSTOM, LIVE_FIELDS, ExperimentConfig, default_loss
+from nnkit.datasets import Dataset, feature_names
+from nnkit.errors import NnkitError
+from nnkit.experiment import Experiment
+from pages.parts import link as links
+
+UNDO_LIMIT = 20
+STALE_LINK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Something done that can be taken back."""
+
+    title: str
+    undo: Callable[[], None]
+    redo: Callable[[], None]
+
+
+@dataclass
+class Session:
+    """All that is kept for a visitor beside the values of widgets.
+
+    Attributes:
+        running: whether Train is on.
+        notice: what was chosen for the visitor, or set aside, and why.
+        refusal: why the last choice was refused.
+        selected: (layer, unit) of the unit shown large.
+        custom: data of the visitor's own with their title.
+        pace: (seconds, epoch) of the latest frames, for epochs per second.
+    """
+
+    experiment: Experiment
+    running: bool = False
+    notice: str = ""
+    refusal: str = ""
+    selected: tuple[int, int] | None = None
+    custom: tuple[Dataset, str] | None = None
+    done: list[Edit] = field(default_factory=list)
+    undone: list[Edit] = field(default_factory=list)
+    pace: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=30))
+    link: str = ""
+    linked_at: float = 0.0
+
+
+def session() -> Session:
+    """The visitor's session; the first time, made from the address bar or else the default."""
+    if "session" not in st.session_state:
+        st.session_state["session"] = _start(st.query_params.get(links.PARAMETER))
+    found: Session = st.session_state["session"]
+    return found
+
+
+def _start(link: str | None) -> Session:
+    refusal = ""
+    try:
+        config = ExperimentConfig() if link is None else links.decode(link)
+        return Session(Experiment(config), link=link or "")
+    except NnkitError as error:
+        refusal = _about_link(error, link)
+    return Session(Experiment(ExperimentConfig()), refusal=refusal, link=link or "")
+
+
+def _about_link(error: Exception, link: str | None) -> str:
+    if getattr(error, "field", "") == "dataset" and CUSTOM in str(error):
+        return "This link is for data of its sender's own, which a link cannot carry."
+    return f"The link in the address bar was not used. {error}."
+
+
+def experiment() -> Experiment:
+    """The current experiment."""
+    return session().experiment
+
+
+# ---- changing it -------------------------------------------------------------------------------
+
+
+def adopt(
+    config: ExperimentConfig,
+    data: Dataset | None = None,
+    *,
+    keep_weights: bool = False,
+    why: str = "",
+) -> None:
+    """Make `config` the current experiment; the one before can be brought back by `undo`.
+
+    Args:
+        data: the data, where `config.dataset` is "custom"; by default those of now.
+        keep_weights: keep the trained weights that still have a place, and go on training.
+        why: what was chosen and why, to tell the visitor.
+
+    Raises:
+        ConfigError, DataError: it cannot be; nothing has changed.
+    """
+    current, old = session(), experiment()
+    if data is None and config.dataset == CUSTOM:
+        data = _own_data(current)
+    touched = bool(old.epoch or old.history.changes)
+    if keep_weights and touched:
+        new = old.restructured(config)
+    else:
+        new = Experiment(config, data)
+        current.running = False
+    _replace(current, old, new, why or "the change")
+    current.notice = why
+    if old.epoch and not new.epoch:
+        kept = " with the weights that still have a place" if keep_weights else ""
+        epochs = "1 epoch was" if old.epoch == 1 else f"{old.epoch} epochs were"
+        current.notice += f" Started again{kept}: {epochs} set aside – Undo brings them back."
+
+
+def _own_data(current: Session) -> Dataset | None:
+    if current.experiment.config.dataset == CUSTOM:
+        return current.experiment.data
+    return current.custom[0] if current.custom else None
+
+
+def _replace(current: Session, old: Experiment, new: Experiment, title: str) -> None:
+    def use(experiment: Experiment) -> Callable[[], None]:
+        def put() -> None:
+            if experiment.status == "training":
+                experiment.pause()
+            current.experiment = experiment
+            layers = experiment.config.layers
+            if current.selected and current.selected[0] < len(layers):
+                layer, unit = current.selected
+                if unit >= layers[layer].units:
+                    current.selected = None
+            elif current.selected and current.selected[0] > len(layers):
+                current.selected = None
+            current.pace.clear()
+
+        return put
+
+    use(new)()
+    record(Edit(title, use(old), use(new)))
+
+
+def record(edit: Edit) -> None:
+    """Put something that was done on the undo list."""
+    current = session()
+    current.done.append(edit)
+    del current.done[:-UNDO_LIMIT]
+    current.undone.clear()
+    current.notice = current.refusal = ""
+
+
+def change(**settings: Any) -> None:
+    """Change fields of the configuration: at once where they are live, else by a new experiment.
+
+    Raises:
+        ConfigError: a value or a combination that cannot be; nothing has changed.
+    """
+    now = experiment()
+    before = {name: getattr(now.config, name) for name in settings}
+    if before == settings:
+        return
+    if not set(settings) <= set(LIVE_FIELDS):
+        adopt(now.config.replace(**settings), keep_weights=set(settings) == {"layers"})
+        return
+    now.change(**settings)
+    title = ", ".join(settings).replace("_", " ")
+    record(Edit(title, lambda: now.change(**before), lambda: now.change(**settings)))
+
+
+def edit(title: str, do: Callable[[], None], undo: Callable[[], None]) -> None:
+    """Do something to the current network that can be undone."""
+    do()
+    record(Edit(title, undo, do))
+
+
+def use_data(data: Dataset, title: str) -> None:
+    """Make data of the visitor's own current, with features, loss and output layer to fit.
+
+    Raises:
+        ConfigError, DataError: the data cannot be learned from; nothing has changed.
+    """
+    current, config = session(), experiment().config
+    dimensions = data.inputs.shape[1]
+    possible = feature_names(dimensions)
+    plain = possible if dimensions > 2 else possible[:dimensions]
+    fitting = tuple(name for name in config.features if name in possible)
+    same_kind = config.task == data.task and dimensions == experiment().data.inputs.shape[1]
+    far = bool(np.abs(data.inputs).max() > 3 or data.inputs.std(axis=0).min() < 0.05)
+    changes: dict[str, Any] = {
+        "task": data.task,
+        "dataset": CUSTOM,
+        "dataset_settings": {},
+        "samples": max(4, min(len(data), 10_000)),
+        "imbalance": 0.0,
+        "label_noise": 0.0,
+        "outliers": 0.0,
+        "features": fitting if fitting and same_kind else plain,
+        "standardize": config.standardize or far,
+        "loss": default_loss(data.task, data.classes),
+    }
+    new = config.replace(**changes)
+    said = [f"{title}: {len(data)} samples"]
+    if data.classes:
+        said.append(f"{data.classes} classes, so {new.loss.replace('_', ' ')}")
+    else:
+        said.append("numbers to predict, so mean squared error")
+    if far and not config.standardize:
+        said.append("inputs standardized, since their scales are far from 1")
+    adopt(new, data, why=", ".join(said) + ".")
+    current.custom = (data, title)
+
+
+def reset() -> None:
+    """Back to the very start: the same initial weights, an empty history; undoable."""
+    now = experiment()
+    session().running = False
+    if now.epoch or now.history.changes:
+        adopt(now.config)
+    else:
+        clear_words()
+
+
+def train() -> None:
+    """Begin to train, or go on."""
+    clear_words()
+    session().running = experiment().status != "diverged"
+    session().pace.clear()
+
+
+def pause() -> None:
+    """Stand still."""
+    session().running = False
+    experiment().pause()
+
+
+def step() -> None:
+    """Exactly one epoch, and no more.
+
+    Raises:
+        ConfigError: training has diverged.
+    """
+    clear_words()
+    session().running = False
+    experiment().step()
+    experiment().pause()
+
+
+def refuse(error: Exception | str) -> None:
+    """Remember why something was refused, to be shown in place."""
+    session().refusal = str(error)
+
+
+def clear_words() -> None:
+    """Forget what was said of the last change."""
+    session().notice = session().refusal = ""
+
+
+# ---- taking back -------------------------------------------------------------------------------
+
+
+def can_undo() -> bool:
+    return bool(session().done)
+
+
+def can_redo() -> bool:
+    return bool(session().undone)
+
+
+def undo() -> None:
+    """Take the latest change back; what was trained before it is there again."""
+    _move(session().done, session().undone, "undo")
+
+
+def redo() -> None:
+    """Do again what was undone."""
+    _move(session().undone, session().done, "redo")
+
+
+def _move(source: list[Edit], target: list[Edit], direction: str) -> None:
+    if not source:
+        return
+    current = session()
+    clear_words()
+    latest = source.pop()
+    before = current.experiment
+    (latest.undo if direction == "undo" else latest.redo)()
+    target.append(latest)
+    if current.experiment is not before:
+        current.running = False
+        before.pause()
+
+
+# ---- the address bar ---------------------------------------------------------------------------
+
+
+def link() -> str:
+    """The link of the current configuration."""
+    return links.encode(experiment().config)
+
+
+def follow_link() -> None:
+    """Adopt the configuration in the address bar where the visitor put another one there.
+
+    The browser may still send the link from before the latest change; a link that this session
+    has just replaced is therefore left alone.
+    """
+    current = session()
+    given = st.query_params.get(links.PARAMETER)
+    fresh = time.monotonic() - current.linked_at < STALE_LINK_SECONDS
+    if given is None or given == current.link or fresh:
+        return
+    current.link = given
+    try:
+        config = links.decode(given)
+        if config != experiment().config:
+            adopt(config, why="The configuration of the link is here.")
+    except NnkitError as error:
+        refuse(_about_link(error, given))
+
+
+def write_link() -> None:
+    """Bring the address bar up to date, if the configuration has changed."""
+    current, now = session(), link()
+    if now != current.link or st.query_params.get(links.PARAMETER) != now:
+        current.link, current.linked_at = now, time.monotonic()
+        st.query_params[links.PARAMETER] = now

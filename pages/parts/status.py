@@ -1,0 +1,109 @@
+"""What is happening, in numbers and in words, as one element of the page."""
+
+from __future__ import annotations
+
+import html
+import math
+
+import numpy as np
+
+from nnkit.experiment import Experiment
+
+SOLVED = 0.98
+WINDOW = 100  # epochs without progress that make a plateau
+
+_CELL = '<span style="flex:none;width:{width}em"><span style="{small}">{label}</span><br>{value}</span>'
+_SMALL = "font-size:0.8rem;opacity:0.65"
+_ROW = (
+    "display:flex;align-items:center;gap:0.75rem;min-height:3.4rem;line-height:1.35;"
+    "font-variant-numeric:tabular-nums"
+)
+
+
+def run_status(
+    experiment: Experiment, *, running: bool, pace: float, notice: str = "", refusal: str = ""
+) -> str:
+    """The status element as HTML: numbers in columns that keep their place, then a sentence.
+
+    Args:
+        running: whether Train is on.
+        pace: epochs per second; 0 when nothing is trained.
+        notice: what was chosen or set aside, and why.
+        refusal: why the last choice was refused.
+    """
+    latest = experiment.latest
+    state = "training" if running else experiment.status.replace("training", "paused")
+    score = "Test R²" if experiment.config.task == "regression" else "Test accuracy"
+    cells = (
+        ("Epoch", f"{latest.epoch:,}", 4.5),
+        ("Train loss", number(latest.train_loss), 5.0),
+        ("Test loss", number(latest.test_loss), 5.0),
+        (score, score_text(experiment), 6.0),
+        ("Epochs/s", f"{pace:,.0f}" if pace else "–", 4.5),
+    )
+    numbers = "".join(
+        _CELL.format(width=width, small=_SMALL, label=label, value=f"<b>{value}</b>")
+        for label, value, width in cells
+    )
+    said = [f"<b>{state.capitalize()}.</b>"]
+    if refusal:
+        said.append(f'<span style="color:var(--st-red-text-color)">{html.escape(refusal)}</span>')
+    if notice:
+        said.append(html.escape(notice))
+    if not (refusal or notice) or state in ("diverged", "stopped"):
+        said.append(html.escape(advice(experiment)))
+    data = {
+        "state": state,
+        "epoch": latest.epoch,
+        "train-loss": f"{latest.train_loss:.9g}",
+        "test-loss": f"{latest.test_loss:.9g}",
+        "test-score": f"{latest.test_score:.9g}",
+    }
+    attributes = " ".join(f'data-{name}="{value}"' for name, value in data.items())
+    heard = "off" if running else "polite"  # not every frame is to be read out
+    return (
+        f'<div data-testid="run-status" role="status" aria-live="{heard}" {attributes} '
+        f'style="{_ROW}">{numbers}<span style="flex:1">{" ".join(said)}</span></div>'
+    )
+
+
+def number(value: float) -> str:
+    """A loss in a few digits.
+
+    >>> number(0.6931), number(2.1e-6), number(1234.5)
+    ('0.6931', '2.1e-06', '1.2e+03')
+    """
+    return f"{value:.4f}" if 1e-4 <= abs(value) < 1000 or not value else f"{value:.1e}"
+
+
+def score_text(experiment: Experiment) -> str:
+    """Accuracy in per cent, or R²."""
+    value = experiment.latest.test_score
+    return f"{value:.3f}" if experiment.config.task == "regression" else f"{value:.1%}"
+
+
+def advice(experiment: Experiment) -> str:
+    """What is happening, and what to try."""
+    if experiment.message:
+        return experiment.message
+    latest, past = experiment.latest, experiment.history
+    if not latest.epoch:
+        count = sum(parameter.data.size for parameter in experiment.network.parameters())
+        return f"{count:,} weights and biases, not trained yet. Press Train."
+    if latest.test_score >= SOLVED:
+        return "Solved. Try fewer units, more noise or another data set."
+    best = float(np.nanmin(past.test_loss))
+    if latest.test_loss > 1.5 * best and latest.train_loss < 0.5 * latest.test_loss:
+        return (
+            "Test loss has risen while train loss fell: the network learns the training points "
+            "by heart. Try more samples, L2, dropout or fewer units."
+        )
+    before = past.epoch <= latest.epoch - WINDOW
+    if before.any():
+        earlier = float(past.train_loss[before].min())
+        if not math.isfinite(earlier) or latest.train_loss > 0.98 * earlier:
+            return (
+                f"Little progress in {WINDOW} epochs. Try another learning rate, more units or "
+                "other features."
+            )
+    return "The loss is falling: the network is learning."

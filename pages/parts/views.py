@@ -1,0 +1,144 @@
+"""What there is to see of an experiment, as figures and frames. Nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.datasets import feature_names
+from nnkit.experiment import Experiment
+from pages.parts import figures
+from pages.parts.network_view import LayerView, NetworkFrame
+
+REACH = 1.2
+RESOLUTION = 80  # of the output and of a unit shown large
+PICTURE = 24  # of a unit in the network view
+
+
+def reach(experiment: Experiment) -> float:
+    """How far the plane (or line) goes from 0: 1.2, or as far as the data."""
+    farthest = float(np.abs(experiment.data.inputs).max())
+    return REACH if 0.3 < farthest < 1.35 else 1.1 * farthest or REACH
+
+
+def extent(experiment: Experiment) -> figures.Extent:
+    """The part of the plane that is shown; with more than two inputs, of the two shown."""
+    inputs = experiment.data.inputs
+    if inputs.shape[1] <= 2:
+        far = reach(experiment)
+        return (-far, far, -far, far)
+    edges: list[float] = []
+    for column in experiment.shown_inputs:
+        low, high = float(inputs[:, column].min()), float(inputs[:, column].max())
+        half = (high - low) / 2 * 1.1
+        edges += [(low + high) / 2 - half, (low + high) / 2 + half]
+    return (edges[0], edges[1], edges[2], edges[3])
+
+
+def input_names(experiment: Experiment) -> tuple[str, ...]:
+    """What the axes of the plane are called."""
+    names = experiment.data.input_names
+    if len(names) > 2:
+        return tuple(names[column] for column in experiment.shown_inputs)
+    usual = {"x1": "x₁", "x2": "x₂"}
+    return tuple(usual.get(name, name) for name in names)
+
+
+def _points(experiment: Experiment, test: bool) -> figures.Points:
+    data = experiment.test_data if test else experiment.train_data
+    inputs = data.inputs
+    return (inputs[:, experiment.shown_inputs] if inputs.shape[1] > 1 else inputs), data.targets
+
+
+def output_figure(
+    experiment: Experiment, *, show_test: bool = False, discretize: bool = False
+) -> figures.Figure:
+    """Decision boundary, fitted surface or fitted curve, with the points it was learned from."""
+    far = reach(experiment)
+    train = _points(experiment, False)
+    test = _points(experiment, True) if show_test else None
+    names = input_names(experiment)
+    if len(experiment.data.input_names) == 1:
+        x = np.linspace(-far, far, 240, dtype=np.float32)
+        predicted = experiment.grid(240, far)
+        return figures.regression_curve(x, predicted, train, test, input_name=names[0])
+    grid = experiment.grid(RESOLUTION, far)
+    where = extent(experiment)
+    if experiment.config.task == "regression":
+        return figures.regression_surface(grid, where, train, test, input_names=names)
+    return figures.decision_boundary(
+        grid,
+        where,
+        train,
+        test,
+        class_names=experiment.data.class_names,
+        input_names=names,
+        discretize=discretize,
+    )
+
+
+def loss_figure(experiment: Experiment, *, log_scale: bool = False) -> figures.Figure:
+    """Train and test loss, epoch by epoch."""
+    past = experiment.history
+    return figures.loss_curves(past.epoch, past.train_loss, past.test_loss, log_scale=log_scale)
+
+
+def unit_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure:
+    """What one unit gives over the plane (or line), large."""
+    values = experiment.unit_grids(RESOLUTION, reach(experiment))[layer][unit]
+    names = input_names(experiment)
+    if values.ndim == 2:
+        return figures.unit_picture(values, extent(experiment), input_names=names)
+    far = reach(experiment)
+    x = np.linspace(-far, far, RESOLUTION, dtype=np.float32)
+    nothing = (np.empty((0, 1)), np.empty(0))
+    return figures.regression_curve(x, values, nothing, input_name=names[0])
+
+
+def incoming(experiment: Experiment, layer: int, unit: int) -> tuple[list[tuple[str, float]], float]:
+    """The weights into a unit, the strongest first, by the name of where they come from; its bias."""
+    linear = experiment.network.linears[layer]
+    weights = linear.weights.data[unit]
+    if layer:
+        names = [f"unit {source + 1}" for source in range(len(weights))]
+    else:
+        names = list(experiment.config.features)
+    pairs = zip(names, weights.tolist(), strict=True)
+    return sorted(pairs, key=lambda pair: -abs(pair[1])), float(linear.biases.data[unit])
+
+
+def feature_columns(experiment: Experiment) -> list[int]:
+    """Columns of the first weights in the order in which features are shown."""
+    used = experiment.config.features
+    available = feature_names(experiment.data.inputs.shape[1])
+    return [used.index(name) for name in available if name in used]
+
+
+def network_frame(
+    experiment: Experiment, *, selected: tuple[int, int] | None = None
+) -> NetworkFrame:
+    """Everything the network view shows, of the current epoch."""
+    config, network = experiment.config, experiment.network
+    available = feature_names(experiment.data.inputs.shape[1])
+    far = reach(experiment)
+    units = experiment.unit_grids(PICTURE, far)
+    features: NDArray[Any] = experiment.feature_grids(PICTURE, far)
+    layers = [
+        LayerView(layer.units, layer.activation, layer.normalization) for layer in config.layers
+    ]
+    layers.append(LayerView(len(units[-1]), experiment.predictor.output))
+    weights = network.weights()
+    weights[0] = weights[0][:, feature_columns(experiment)]
+    return NetworkFrame(
+        epoch=experiment.epoch,
+        features=available,
+        active=tuple(name in config.features for name in available),
+        layers=tuple(layers),
+        weights=weights,
+        biases=network.biases(),
+        pictures=(features, *units),
+        silenced=frozenset(experiment.silenced),
+        selected=selected,
+    )

@@ -1,0 +1,22 @@
+"""The playground: `streamlit run playground.py`."""
+
+import streamlit as st
+
+from pages.parts import state
+
+st.set_page_config(
+    page_title="Neural network playground",
+    page_icon=":material/hub:",
+    layout="wide",
+    initial_sidebar_state=310,
+)
+page = st.navigation(
+    [
+        st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True),
+        st.Page("pages/predict.py", title="Predict", icon=":material/online_prediction:"),
+    ],
+    position="top",
+)
+state.follow_link()
+page.run()
+state.write_link()
