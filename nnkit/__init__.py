@@ -4,3 +4,5 @@ from .modules import *
 from .optim import *
 from .tensor import Parameter, Tensor, no_grad
 from .operations import *
+from .training import *
+from .schedules import *

@@ -165,18 +165,21 @@ class Recorder(Kernels):
     def escape(self, tensor: Any) -> None:
         raise Uncapturable("a forward pass looked at values")
 
-    def constant(self, x: Any) -> Any:
+    # Kernels has these as static methods; a recorder needs itself.
+    def constant(self, x: Any) -> Any:  # type: ignore[override]
         if isinstance(x, np.ndarray):
             self.know("constant", x)
         return x
 
-    def reshape(self, x: Array, *, shape: tuple[int, ...], out: Any = None) -> Array:
+    def reshape(  # type: ignore[override]
+        self, x: Array, *, shape: tuple[int, ...], out: Any = None
+    ) -> Array:
         view = x.reshape(shape)
         if np.may_share_memory(view, x):
             return view
         return self.record(Kernels.reshape, x, shape=shape)
 
-    def with_ones(self, x: Array) -> Array:
+    def with_ones(self, x: Array) -> Array:  # type: ignore[override]
         place = self.place(x)
         storage = place.storage
         whole = place.offset == 0 and x.size == storage.array.size
@@ -269,11 +272,15 @@ class Program:
             return f"{self._name(reduce)}({self._name(call.arguments[0])}, {axis}, None, {out}, {keep})"
         if function is Kernels.copy:
             return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
+        if function is Kernels.saturating_exp:
+            function = np.exp  # the loop runs with warnings off
         if function is Kernels.indicator:
             function, call = call.arguments[0], Call(function, call.arguments[1:], call.out)
         names = [self._name(_single(a)) for a in call.arguments]
         if isinstance(function, np.ufunc) and not call.options:
-            return f"{self._name(function)}({', '.join([*names, out])})"
+            # By place where NumPy (2.4) allows it, which is faster than by name.
+            into = f"out={out}" if function in (np.maximum, np.minimum) else out
+            return f"{self._name(function)}({', '.join([*names, into])})"
         options = {**call.options}
         partial = functools.partial(function, **options) if options else function
         return f"{self._name(partial)}({', '.join([*names, f'out={out}'])})"

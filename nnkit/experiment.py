@@ -7,8 +7,10 @@ data, the initial weights, the order of the batches, dropout) has a generator se
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -23,6 +25,7 @@ from .forward import ForwardPass
 from .functions import Array, Kernels
 from .history import History, Snapshots
 from .losses import LOSSES, Loss
+from .network import Network
 from .optim import OPTIMIZERS, Optimizer
 from .predictor import Predictor
 from .schedules import SCHEDULES
@@ -296,26 +299,53 @@ class Experiment:
         if self.status in ("diverged", "stopped"):
             self.status, self.message = "paused", ""
 
-    def restructured(self, config: ExperimentConfig) -> Experiment:
-        """An experiment for an edited network that keeps the weights which still have a place.
+    def restructured(
+        self, config: ExperimentConfig, kept_units: Mapping[int, Sequence[int]] | None = None
+    ) -> Experiment:
+        """An experiment for edited layers or features that keeps the weights with a place in it.
 
-        Units keep their weights by position in their layer; layers are matched from the front,
-        the output by itself. Epochs are counted from 0 again.
+        Layers are matched from the front, the output by itself where there are as many as before.
+        Units keep their weights by position in their layer, or as `kept_units` says: for a layer,
+        which of its old units stay, in their new order. Features keep theirs by name. Where all
+        of them have a place (another activation, another dropout), training simply goes on;
+        otherwise the epochs are counted from 0 again.
         """
         new = Experiment(config, self.data if config.dataset == CUSTOM else None)
-        kept = min(len(self.config.layers), len(config.layers))
-        pairs = [*range(kept), -1] if len(self.config.layers) == len(config.layers) else range(kept)
-        for i in pairs:
-            ours, theirs = self.network.linears[i], new.network.linears[i]
-            if i == 0 and self.config.features != config.features:
-                continue
-            rows = min(ours.weights.shape[0], theirs.weights.shape[0])
-            columns = min(ours.weights.shape[1], theirs.weights.shape[1])
-            theirs.weights._data[:rows, :columns] = ours.weights._data[:rows, :columns]
-            theirs.biases._data[:rows] = ours.biases._data[:rows]
+        same_inputs = self.config.features == config.features
+        if same_inputs and _shapes(self.network) == _shapes(new.network) and not kept_units:
+            new._continue(self)
+            return new
+        same_depth = len(self.config.layers) == len(config.layers)
+        pairs = zip(self.network.linears, new.network.linears, strict=same_depth)
+        columns: Sequence[int] = [i for i, n in enumerate(self.config.features) if n in config.features]
+        places = [config.features.index(self.config.features[i]) for i in columns]
+        for i, (ours, theirs) in enumerate(list(pairs)[: None if same_depth else -1]):
+            units, inputs = theirs.weights.shape
+            rows = list((kept_units or {}).get(i, range(ours.weights.shape[0])))[:units]
+            columns, places = list(columns)[:inputs], places[:inputs]
+            theirs.weights._data[np.ix_(range(len(rows)), places)] = ours.weights._data[
+                np.ix_(rows, columns)
+            ]
+            theirs.biases._data[: len(rows)] = ours.biases._data[rows]
+            columns, places = rows, list(range(len(rows)))
         new.history, new.snapshots = History(), Snapshots()
         new._keep(new._measure(0))
         return new
+
+    def _continue(self, old: Experiment) -> None:
+        """Take over all that `old`, whose parameters have the same places, has learned."""
+        self.network.load_state_dict(old.network.state_dict())
+        for layer, unit in old.silenced:
+            self.network.hidden[layer].silencer.silence(unit, True)
+        self.silenced = set(old.silenced)
+        self.optimizer.load_state_dict(old.optimizer.state_dict())
+        if self._schedule is not None:
+            self._schedule.load_state_dict(old._schedule.state_dict())
+        self._order = copy.deepcopy(old._order)
+        self.history, self.snapshots = copy.deepcopy((old.history, old.snapshots))
+        self.status = "ready" if old.status == "ready" else "paused"
+        self.latest = old.latest
+        self._edited({"layers": [dataclasses.asdict(layer) for layer in self.config.layers]})
 
     # Looking at it --------------------------------------------------------------------------
 
@@ -376,7 +406,7 @@ class Experiment:
 
     @property
     def _plane_dimensions(self) -> int:
-        return min(2, self.data.inputs.shape[1])
+        return min(2, len(self.data.input_names))
 
     def _grid(self, resolution: int, extent: float, all_layers: bool) -> ForwardPass:
         key = (resolution, extent, all_layers)
@@ -432,6 +462,10 @@ def _dataset(config: ExperimentConfig) -> Dataset:
     )
 
 
+def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in network.state_dict().items()}
+
+
 def _loss(name: str) -> Loss:
     return LOSSES[_LOSS_MODULES.get(name, name)]()
 
@@ -442,8 +476,9 @@ def _targets(loss: str, data: Dataset) -> Array:
     if loss == "cross_entropy":
         return data.targets.astype(np.float32)
     if rule.per_class:
-        return np.eye(data.classes, dtype=np.float32)[data.targets]
-    column = data.targets.astype(np.float32)[:, None]
+        one_hot: Array = np.eye(data.classes, dtype=np.float32)[data.targets]
+        return one_hot
+    column: Array = data.targets.astype(np.float32)[:, None]
     return 2 * column - 1 if loss == "hinge" else column
 
 

@@ -52,6 +52,15 @@ class Loss(Module):
             raise ShapeError(f"{type(self).__name__} has no mean over no examples")
         return apply(_MEAN if self.reduction == "mean" else _SUM, losses)
 
+    def gradient(self, prediction: Any, target: Any) -> Array:
+        """dL/dprediction as an array: a call and its `backward()` in one.
+
+        >>> MSE().gradient([1.0, 3.0], [1.0, 1.0])
+        array([0., 2.], dtype=float32)
+        """
+        self(prediction.data if isinstance(prediction, Tensor) else prediction, target)
+        return self.backward()
+
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
         truth = as_tensor(target)
@@ -95,7 +104,7 @@ class MSE(Loss):
     2.0
     """
 
-    name, function = "mse", F.SquaredError()  # type: ignore[assignment]
+    name, function = "mse", F.SquaredError()
 
 
 class L1(Loss):
@@ -105,7 +114,7 @@ class L1(Loss):
     1.0
     """
 
-    name, function = "l1", F.AbsoluteError()  # type: ignore[assignment]
+    name, function = "l1", F.AbsoluteError()
 
 
 class Huber(Loss):
@@ -138,7 +147,7 @@ class Hinge(Loss):
     0.75
     """
 
-    name, function = "hinge", F.HingeError()  # type: ignore[assignment]
+    name, function = "hinge", F.HingeError()
 
     def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
         if not np.isin(target, (-1, 1)).all():
@@ -154,7 +163,7 @@ class BinaryCrossEntropy(Loss):
     0.6931
     """
 
-    name, function = "bce", F.BinaryCrossEntropyError()  # type: ignore[assignment]
+    name, function = "bce", F.BinaryCrossEntropyError()
 
     def check_predictions(self, prediction: Array) -> None:
         if prediction.size and (prediction.min() < 0 or prediction.max() > 1):
@@ -171,7 +180,7 @@ class BinaryCrossEntropyWithLogits(Loss):
     0.6931
     """
 
-    name, function = "bce_with_logits", F.BinaryCrossEntropyWithLogits()  # type: ignore[assignment]
+    name, function = "bce_with_logits", F.BinaryCrossEntropyWithLogits()
 
 
 class CrossEntropy(Loss):
@@ -181,7 +190,7 @@ class CrossEntropy(Loss):
     0.6931
     """
 
-    name, function = "cross_entropy", F.CrossEntropy()  # type: ignore[assignment]
+    name, function = "cross_entropy", F.CrossEntropy()
 
     def check_shapes(self, prediction: tuple[int, ...], target: tuple[int, ...]) -> None:
         if not prediction or target not in (prediction, prediction[:-1]):

@@ -91,7 +91,8 @@ class Network(Module):
     def forward(self, x: Tensor) -> Tensor:
         for block in self.hidden:
             x = block(x)
-        return self.output(x)
+        logits: Tensor = self.output(x)
+        return logits
 
     def layer_outputs(self, x: Tensor) -> list[Tensor]:
         """What each hidden layer gives, and the output layer's logits."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from .errors import ConfigError, GraphError, ShapeError
 from .functions import Array, Kernels
-from .functions.base import kernels
+from .functions.base import address, kernels
 from .tensor import Parameter, Tensor
 
 Numbers = dict[str, Any]
@@ -228,13 +228,13 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, for the same parameters."""
-        memory = np.asarray(state["memory"])
+        memory, steps = np.asarray(state["memory"], self.memory.dtype), int(state["steps"])
         if memory.shape != self.memory.shape:
             raise ShapeError(
                 f"this optimizer's memory has shape {self.memory.shape}, got {memory.shape}"
             )
         self.memory[...] = memory
-        self.steps = int(state["steps"])
+        self.steps = steps
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"
@@ -246,8 +246,7 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
     raw = np.zeros(size + 64, np.uint8)
-    offset = -raw.__array_interface__["data"][0] % 64
-    return raw[offset : offset + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, raw, -address(raw) % 64)
 
 
 def view_like(array: Array, vector: Array) -> Array:
@@ -306,7 +305,7 @@ def _powers(base: float, steps: Any) -> Any:
 def _fraction(name: str, value: float) -> float:
     if not 0 <= value < 1:
         raise ConfigError(name, f"must be at least 0 and below 1, got {value!r}")
-    return value
+    return float(value)
 
 
 class SGD(Optimizer):
@@ -444,8 +443,8 @@ class AdamW(Adam):
     def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
         super().penalise(k, p, g, 0.0, l1, n)
         if _any(decay):
-            rate = k.multiply(n["lr"], k.constant(decay))
-            k.subtract(p, k.multiply(p, rate), out=p)
+            lost = k.multiply(n["lr"], k.constant(decay))
+            k.multiply(p, k.subtract(1.0, lost), out=p)
 
 
 class RMSprop(Optimizer):
@@ -580,13 +579,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
 
     Returns the length before (Pascanu et al., 2013).
     """
-    with_gradient = [p for p in parameters if p._grad is not None]
-    norm = float(np.sqrt(sum(float(np.vdot(p._grad, p._grad)) for p in with_gradient)))
+    with_gradient = [(p, p._grad) for p in parameters if p._grad is not None]
+    norm = float(np.sqrt(sum(float(np.square(g).sum()) for _, g in with_gradient)))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
-        for p in with_gradient:
-            assert p._grad is not None
-            p._grad = p._grad * p.dtype.type(scale)
+        for p, gradient in with_gradient:
+            p._grad = gradient * p.dtype.type(scale)
     return norm
 
 

@@ -146,7 +146,7 @@ class Predictor:
         config = load_archive(file).config
         if hasattr(file, "seek"):
             file.seek(0)
-        predictor = _described(cls, config)
+        predictor: Self = _described(cls, config)
         expected = {n: (a.shape, a.dtype) for n, a in predictor.arrays().items()}
         arrays = dict(load_archive(file, expected).arrays)
         if predictor.standardizer is not None:

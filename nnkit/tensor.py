@@ -87,7 +87,7 @@ FREED = object()
 
 def _floating(dtype: Any) -> np.dtype[Any]:
     """`dtype` if it is one that a tensor can have."""
-    wanted = np.dtype(dtype)
+    wanted: np.dtype[Any] = np.dtype(dtype)
     if wanted not in (np.float32, np.float64):
         raise ShapeError(f"the dtype of a tensor is float32 or float64, not {wanted}")
     return wanted

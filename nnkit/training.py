@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -69,6 +70,7 @@ def train_epochs(
     """Train epoch by epoch; nothing happens until the first event is asked for.
 
     The model is put into training mode. Steps are captured where possible (`TrainingStep`).
+    A loop that is broken off leaves the weights as they are.
 
     Args:
         x, y: examples as rows, and their targets.
@@ -95,8 +97,8 @@ def train_epochs(
     ... ):
     ...     if progress.loss < 1e-6:
     ...         break
-    >>> progress.epoch < 100, model.weights
-    (True, Parameter([[1.9993]], requires_grad=True))
+    >>> progress.epoch < 100, round(model.weights.item(), 2)
+    (True, 2.0)
     """
     epochs = _whole("epochs", epochs)
     batch_size = None if batch_size is None else _whole("batch_size", batch_size)
@@ -105,45 +107,32 @@ def train_epochs(
     if validation is not None and len(validation) != 2:
         raise ConfigError("validation", "must be a pair of inputs and targets")
     patience = None if patience is None else _whole("patience", patience)
-    step = TrainingStep(model, loss, optimizer) if step is None else step
-    return _train_epochs(
-        step, x, y, epochs, batch_size, generator, validation, patience, min_delta, schedule
-    )
+    trained = TrainingStep(model, loss, optimizer) if step is None else step
+    x, y = (np.asarray(values, optimizer.flat.dtype) for values in (x, y))
 
+    def run() -> Iterator[Progress]:
+        model.train()
+        lowest, best_epoch, best_state = math.inf, 0, None
+        for epoch in range(1, epochs + 1):
+            rate = optimizer.lr
+            losses = trained.epochs(x, y, batch_size=batch_size, generator=generator)
+            latest = train_loss = _mean_loss(losses, len(x), batch_size, loss)
+            validation_loss, best = None, False
+            if validation is not None:
+                latest = validation_loss = evaluate(model, *validation, loss)
+                best = validation_loss < lowest - min_delta
+            if best:
+                lowest, best_epoch = latest, epoch
+                best_state = None if patience is None else model.state_dict()
+            if schedule is not None:
+                schedule.step(latest)
+            yield Progress(epoch, train_loss, validation_loss, rate, best)
+            if patience is not None and epoch - best_epoch >= patience:
+                break
+        if best_state is not None:
+            model.load_state_dict(best_state)
 
-def _train_epochs(
-    step: TrainingStep,
-    x: Any,
-    y: Any,
-    epochs: int,
-    batch_size: int | None,
-    generator: Generator | None,
-    validation: tuple[Any, Any] | None,
-    patience: int | None,
-    min_delta: float,
-    schedule: Schedule | None,
-) -> Iterator[Progress]:
-    model, optimizer = step.model, step.optimizer
-    model.train()
-    lowest, best_epoch, best_state = math.inf, 0, None
-    for epoch in range(1, epochs + 1):
-        rate = optimizer.lr
-        losses = step.epochs(x, y, batch_size=batch_size, generator=generator)
-        train_loss = _mean_loss(losses, len(x), batch_size, step.loss)
-        validation_loss = None
-        if validation is not None:
-            validation_loss = evaluate(model, *validation, step.loss)
-        best = validation_loss is not None and validation_loss < lowest - min_delta
-        if best and validation_loss is not None:
-            lowest, best_epoch = validation_loss, epoch
-            best_state = model.state_dict() if patience is not None else None
-        if schedule is not None:
-            schedule.step(train_loss if validation_loss is None else validation_loss)
-        yield Progress(epoch, train_loss, validation_loss, rate, best)
-        if patience is not None and epoch - best_epoch >= patience:
-            break
-    if best_state is not None:
-        model.load_state_dict(best_state)
+    return run()
 
 
 def fit(
@@ -275,7 +264,7 @@ def create_network(
     if len(sizes) < 2:
         raise ConfigError("sizes", f"must be at least inputs and outputs, got {tuple(sizes)}")
     network = Sequential()
-    for i, (inputs, outputs) in enumerate(zip(sizes[:-1], sizes[1:], strict=True), start=2):
+    for i, (inputs, outputs) in enumerate(pairwise(sizes), start=2):
         network.append(Linear(inputs, outputs, generator=generator))
         module = as_activation(output_activation if i == len(sizes) else activation)
         if module is not None:
@@ -343,7 +332,7 @@ class NeuralNetwork(Sequential):
                 raise ConfigError(name, f"must be a number from 0, got {value!r}")
         self.loss, self.learning_rate = loss, learning_rate
         self.regularization_factor = regularization_factor
-        self.history: list[Progress] = []
+        self.history: tuple[Progress, ...] = ()
         self._make_optimizer = OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer
         self._make_schedule = schedule
         self._generator = generator
@@ -372,18 +361,20 @@ class NeuralNetwork(Sequential):
         if validation is not None:
             validation = self._fitting(*validation)
         step = self._prepared(len(x))
-        self.history += fit(
+        done = fit(
             self, x, y, self.loss, step.optimizer, epochs=epochs, step=step, callback=callback,
             batch_size=batch_size, generator=self._generator, validation=validation,
             patience=patience, schedule=self._schedule,
         )  # fmt: skip
+        self.history = (*self.history, *done)
         return self
 
     def backward_step(self, labels: Any) -> None:
         """Gradients of the loss of the last output, and of the penalty, into the layers."""
-        if self._last_call is None:
+        last = getattr(self, "_last_call", None)
+        if last is None:
             raise GraphError("backward_step() needs a forward pass first: call the model")
-        output = self._last_call[1]
+        output = last[1]
         gradient = self.loss.gradient(output, _targets(labels, output.shape))
         self.zero_gradients()
         self.backward(gradient)
@@ -396,6 +387,10 @@ class NeuralNetwork(Sequential):
     def update(self, learning_rate: float | None = None) -> None:
         """One step of plain gradient descent with the gradients of `backward_step`."""
         self.update_weights(self.learning_rate if learning_rate is None else learning_rate)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy makes an optimizer of its own: a captured step works on this network's arrays.
+        return super().__getstate__() | {"_step": None, "_schedule": None}
 
     def _fitting(self, examples: Any, labels: Any) -> tuple[Array, Array]:
         """Examples and labels as arrays, with labels in the shape of the output."""

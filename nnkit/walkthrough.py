@@ -59,7 +59,7 @@ FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "add": ("g", "g"),
         "subtract": ("g", "-g"),
         "multiply": ("g * b", "g * a"),
-        "divide": ("g / b", "-g * a / b**2"),
+        "divide": ("g / b", "-g * (a / b**2)"),
         "power": ("g * p * a**q",),
         "power of": ("g * b * a**(b - 1)", "g * y * log(a)"),
         "negative": ("-g",),
@@ -230,7 +230,9 @@ def _written(formula: str, words: Mapping[str, str]) -> str:
         alone = match[0] == formula
         return f"({text})" if text.startswith("-") and not alone else text
 
-    return re.sub(r"\^1$|\^1(?= )", "", re.sub(r"\b[a-z]\b", word, formula).replace("**", "^"))
+    text = re.sub(r"\b[a-z]\b", word, formula).replace("**", "^")
+    text = re.sub(r"\^1(?= |$)", "", text)
+    return re.sub(r"\((\(-[^()]+\))\)", r"\1", text)
 
 
 # ---- walking ---------------------------------------------------------------------------------

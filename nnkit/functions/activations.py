@@ -54,9 +54,9 @@ class Tanh(Function):
 
 
 def logistic(k: Kernels, x: Array) -> Array:
-    """1 / (1 + e⁻ˣ) in a new array; e⁻ˣ may overflow to infinity, which gives the right 0."""
+    """1 / (1 + e⁻ˣ) in a new array; where e⁻ˣ overflows to infinity, that gives the right 0."""
     y = k.negative(x)
-    y = k.exp(y, out=y)
+    y = k.saturating_exp(y, out=y)
     y = k.add(y, 1.0, out=y)
     return k.reciprocal(y, out=y)
 

@@ -23,6 +23,10 @@ Array = NDArray[Any]
 Gradients = Sequence[Array | None]
 
 
+_add_up: Any = np.add.reduce  # whose types leave out=None out
+_largest: Any = np.maximum.reduce
+
+
 class Kernels:
     """The array calls that rules are written in: here NumPy's own, run at once.
 
@@ -70,14 +74,14 @@ class Kernels:
     def sum(
         x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
     ) -> Array:
-        result: Array = np.add.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        result: Array = _add_up(x, axis, None, out, keepdims)
         return result
 
     @staticmethod
     def max(
         x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
     ) -> Array:
-        result: Array = np.maximum.reduce(x, axis=axis, keepdims=keepdims, out=out)
+        result: Array = _largest(x, axis, None, out, keepdims)
         return result
 
     @staticmethod
@@ -105,9 +109,17 @@ class Kernels:
         return result
 
     @staticmethod
+    def saturating_exp(x: Array, *, out: Array | None = None) -> Array:
+        """eˣ where overflow to infinity is as good as any large number, and no cause to warn."""
+        with np.errstate(over="ignore"):
+            result: Array = np.exp(x, out=out)
+        return result
+
+    @staticmethod
     def where(mask: Array, a: Any, b: Any, *, out: Array | None = None) -> Array:
         if out is None:
-            return np.where(mask, a, b)
+            chosen: Array = np.where(mask, a, b)
+            return chosen
         np.copyto(out, b)
         np.copyto(out, a, where=mask)
         return out

@@ -144,12 +144,8 @@ class Concatenate(Function):
         return joined, [x.shape[self.axis] for x in inputs]
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        ends = [int(end) for end in np.cumsum(saved)]
-        lead = (slice(None),) * (self.axis % grad.ndim)
-        return [
-            grad[(*lead, slice(end - size, end))] if need else None
-            for end, size, need in zip(ends, saved, needs, strict=True)
-        ]
+        parts = np.split(grad, np.cumsum(saved)[:-1], axis=self.axis)
+        return [part if need else None for part, need in zip(parts, needs, strict=True)]
 
 
 class Stack(Function):
@@ -164,8 +160,8 @@ class Stack(Function):
         return k.concatenate(*parts, axis=self.axis), None
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        lead = (slice(None),) * (self.axis % grad.ndim)
-        return [grad[(*lead, i)] if need else None for i, need in enumerate(needs)]
+        parts = np.moveaxis(grad, self.axis, 0)
+        return [parts[i] if need else None for i, need in enumerate(needs)]
 
 
 class Identity(Function):

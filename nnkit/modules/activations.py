@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numpy as np
+
 from .. import functions as F
-from ..errors import ConfigError
+from ..errors import ConfigError, GraphError
+from ..functions import Array
 from ..tensor import Tensor, apply, as_tensor
 from .base import Module
 
@@ -142,6 +145,20 @@ class Activation(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return type(self).function(x, **self.options)
+
+    def gradient(self, x: Any) -> Array:
+        """dy/dx at `x` as an array, for activations that work element by element.
+
+        >>> ReLU().gradient([-1.0, 2.0])
+        array([0., 1.], dtype=float32)
+        """
+        if "axis" in self.options:
+            raise GraphError(
+                f"each output of {type(self).__name__} depends on several inputs; "
+                "call it, and then backward(grad)"
+            )
+        y = self(x.data if isinstance(x, Tensor) else x)
+        return self.backward(np.ones(y.shape))
 
     def _describe(self) -> str:
         return ", ".join(f"{name}={value}" for name, value in self.options.items())

@@ -112,6 +112,15 @@ class Linear(Module):
     # The names of the manual style ----------------------------------------------------------
 
     @property
+    def output(self) -> Tensor:
+        """What the last call gave (after the activation, where the layer has one)."""
+        last = getattr(self, "_last_call", None)
+        if last is None:
+            raise GraphError(f"{self!r} has no output before it is called")
+        output: Tensor = last[1]
+        return output
+
+    @property
     def weights(self) -> Parameter:
         """W, shape (out, in)."""
         return _built(self.weight, self)

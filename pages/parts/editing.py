@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
-
-import numpy as np
 
 from nnkit.config import MAX_LAYERS, LayerConfig
 from nnkit.datasets import feature_names
@@ -70,10 +69,7 @@ def remove_layer(layer: int | None = None) -> None:
 def change_layer(layer: int, **settings: Any) -> None:
     """Other units, activation, dropout or normalization for one layer."""
     layers = list(_layers())
-    if layer >= len(layers):
-        return
-    values = {**vars(layers[layer]), **settings}
-    layers[layer] = LayerConfig(**values)
+    layers[layer] = dataclasses.replace(layers[layer], **settings)
     state.change(layers=tuple(layers))
 
 
@@ -83,11 +79,11 @@ def remove_unit(layer: int, unit: int | None) -> None:
     if units == 1:
         raise ConfigError("units", "a layer needs at least one; remove the layer instead")
     removed = units - 1 if unit is None else unit
-    old, before = state.experiment(), len(state.session().done)
-    change_layer(layer, units=units - 1)
-    new = state.experiment()
-    if len(state.session().done) > before or new is not old:
-        new.copy_weights(old, {layer: np.delete(np.arange(units), removed)})
+    change = dataclasses.replace(_layers()[layer], units=units - 1)
+    layers = tuple(change if i == layer else old for i, old in enumerate(_layers()))
+    stay = [old for old in range(units) if old != removed]
+    config = state.experiment().config.replace(layers=layers)
+    state.adopt(config, keep_weights=True, kept_units={layer: stay})
 
 
 def toggle_feature(name: str) -> None:

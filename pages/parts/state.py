@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,6 +98,7 @@ def adopt(
     data: Dataset | None = None,
     *,
     keep_weights: bool = False,
+    kept_units: Mapping[int, Sequence[int]] | None = None,
     why: str = "",
 ) -> None:
     """Make `config` the current experiment; the one before can be brought back by `undo`.
@@ -105,6 +106,7 @@ def adopt(
     Args:
         data: the data, where `config.dataset` is "custom"; by default those of now.
         keep_weights: keep the trained weights that still have a place, and go on training.
+        kept_units: which units of a layer those are, where not simply the first ones.
         why: what was chosen and why, to tell the visitor.
 
     Raises:
@@ -115,16 +117,22 @@ def adopt(
         data = _own_data(current)
     touched = bool(old.epoch or old.history.changes)
     if keep_weights and touched:
-        new = old.restructured(config)
+        new = old.restructured(config, kept_units)
     else:
         new = Experiment(config, data)
         current.running = False
     _replace(current, old, new, why or "the change")
-    current.notice = why
-    if old.epoch and not new.epoch:
-        kept = " with the weights that still have a place" if keep_weights else ""
-        epochs = "1 epoch was" if old.epoch == 1 else f"{old.epoch} epochs were"
-        current.notice += f" Started again{kept}: {epochs} set aside – Undo brings them back."
+    current.notice = f"{why} {_lost(old, new, keep_weights)}".strip()
+
+
+def _lost(old: Experiment, new: Experiment, keep_weights: bool) -> str:
+    """What to say of epochs that are no longer counted."""
+    if not old.epoch or new.epoch:
+        return ""
+    epochs = "1 epoch" if old.epoch == 1 else f"{old.epoch:,} epochs"
+    if keep_weights:
+        return f"Weights were kept where they fit; {epochs} set aside. Undo brings them back."
+    return f"Started again; {epochs} set aside. Undo brings them back."
 
 
 def _own_data(current: Session) -> Dataset | None:
@@ -174,7 +182,7 @@ def change(**settings: Any) -> None:
     if before == settings:
         return
     if not set(settings) <= set(LIVE_FIELDS):
-        adopt(now.config.replace(**settings), keep_weights=set(settings) == {"layers"})
+        adopt(now.config.replace(**settings), keep_weights=set(settings) <= {"layers", "features"})
         return
     now.change(**settings)
     title = ", ".join(settings).replace("_", " ")

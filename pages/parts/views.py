@@ -97,8 +97,8 @@ def unit_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure
     return figures.regression_curve(x, values, nothing, input_name=names[0])
 
 
-def incoming(experiment: Experiment, layer: int, unit: int) -> tuple[list[tuple[str, float]], float]:
-    """The weights into a unit, the strongest first, by the name of where they come from; its bias."""
+def incoming(experiment: Experiment, layer: int, unit: int) -> list[tuple[str, float]]:
+    """What goes into a unit: its bias, then its weights by their sources, the strongest first."""
     linear = experiment.network.linears[layer]
     weights = linear.weights.data[unit]
     if layer:
@@ -106,7 +106,8 @@ def incoming(experiment: Experiment, layer: int, unit: int) -> tuple[list[tuple[
     else:
         names = list(experiment.config.features)
     pairs = zip(names, weights.tolist(), strict=True)
-    return sorted(pairs, key=lambda pair: -abs(pair[1])), float(linear.biases.data[unit])
+    strongest = sorted(pairs, key=lambda pair: -abs(pair[1]))
+    return [("bias", float(linear.biases.data[unit])), *strongest]
 
 
 def feature_columns(experiment: Experiment) -> list[int]:

@@ -1,0 +1,459 @@
+"""The controls of the Train page: each one shows a field of the configuration and changes it.
+
+Before a widget is made, its value is set from the configuration, which is the truth: so a widget
+goes back by itself when its choice is refused, and follows links, Undo and the network view.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import streamlit as st
+
+from nnkit.config import (
+    CUSTOM,
+    HIDDEN_ACTIVATIONS,
+    LIMITS,
+    LIVE_FIELDS,
+    LOSS_RULES,
+    MAX_LAYERS,
+    MAX_UNITS,
+    NORMALIZATIONS,
+    OPTIMIZER_SETTINGS,
+    SCHEDULE_SETTINGS,
+    Number,
+)
+from nnkit.datasets import DATASETS, feature_names
+from nnkit.errors import NnkitError
+from nnkit.init import INITIALIZERS
+from pages.parts import editing, state
+
+LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"
+
+_FEATURE_TITLES = {
+    "x1": "x₁", "x2": "x₂", "x1^2": "x₁²", "x2^2": "x₂²", "x1*x2": "x₁x₂",
+    "sin(x1)": "sin x₁", "sin(x2)": "sin x₂",
+}  # fmt: skip
+_OPTIMIZERS = {
+    "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "adagrad": "AdaGrad",
+    "adadelta": "AdaDelta",
+}  # fmt: skip
+
+
+# ---- how every control works -------------------------------------------------------------------
+
+
+def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
+    """Do what the visitor asked for; where it is refused, say why, and nothing has changed."""
+    state.clear_words()
+    try:
+        do(*values, **named)
+    except NnkitError as error:
+        state.refuse(error)
+        st.toast(str(error), icon=":material/block:")
+
+
+def _changed(key: str, do: Callable[[Any], None]) -> None:
+    value = st.session_state[key]
+    if value is not None:
+        attempt(do, value)
+
+
+def _bind(key: str, value: Any, do: Callable[[Any], None]) -> dict[str, Any]:
+    """What ties a widget to a value: to be given to the widget as keyword arguments."""
+    st.session_state[key] = value
+    return {"key": key, "on_change": _changed, "args": (key, do)}
+
+
+def _field(name: str) -> dict[str, Any]:
+    """Ties a widget to a field of the configuration."""
+    value = getattr(state.experiment().config, name)
+    return _bind(name, value, lambda chosen: state.change(**{name: chosen}))
+
+
+def _label(title: str, name: str) -> str:
+    return f"{title} {LIVE if name in LIVE_FIELDS else REBUILDS}"
+
+
+def _number(title: str, name: str, help: str, *, step: float, **options: Any) -> None:
+    """A number input for a field of the configuration."""
+    limits, kind = LIMITS[name], int if LIMITS[name].whole else float
+    st.number_input(
+        _label(title, name),
+        kind(limits.low),
+        kind(limits.high),
+        step=kind(step),
+        format="%d" if limits.whole else "%g",
+        help=help,
+        **_field(name),
+        **options,
+    )
+
+
+def _slider(title: str, name: str, help: str, **options: Any) -> None:
+    limits = LIMITS[name]
+    st.slider(
+        _label(title, name), limits.low, limits.high, step=0.05, help=help, **_field(name), **options
+    )
+
+
+def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
+    """Number inputs for the settings of the chosen optimizer or schedule."""
+    config = state.experiment().config
+    values = getattr(config, f"{owner}_settings")
+
+    def do(name: str) -> Callable[[Any], None]:
+        return lambda chosen: state.change(**{f"{owner}_settings": {**values, name: chosen}})
+
+    for name, number in table[getattr(config, owner)].items():
+        bound = _bind(f"{owner}_{name}", values[name], do(name))
+        title, help = number.title or name, number.help
+        kind = int if number.whole else float
+        st.number_input(
+            f"{title} {REBUILDS}",
+            kind(number.low),
+            kind(number.high),
+            step=kind(1 if number.whole else 0.01),
+            format="%d" if number.whole else "%g",
+            help=help,
+            **bound,
+        )
+
+
+# ---- data --------------------------------------------------------------------------------------
+
+
+def data_group() -> None:
+    """What is learned from: data set, its settings, input features."""
+    now = state.experiment()
+    config, own = now.config, now.config.dataset == CUSTOM
+    st.segmented_control(
+        "Task",
+        ["classification", "regression"],
+        format_func=str.capitalize,
+        required=True,
+        label_visibility="collapsed",
+        width="stretch",
+        **_bind("task", config.task, state.use_task),
+    )
+    _dataset()
+    left, right = st.columns(2, gap="small")
+    with left:
+        _number("Samples", "samples", "More samples show the shape better and slow each epoch.",
+                step=100, disabled=own)  # fmt: skip
+        _slider("Noise", "noise", _noise_help(), disabled=own)
+    with right:
+        _number("Data seed", "data_seed", "Another seed draws other points from the same shape.",
+                step=1)  # fmt: skip
+        _slider("Train share", "train_fraction",
+                "The share of the samples to learn from; the rest only tests.")  # fmt: skip
+    available = feature_names(now.data.inputs.shape[1])
+    st.pills(
+        _label("Features", "features"),
+        available,
+        selection_mode="multi",
+        format_func=lambda name: _FEATURE_TITLES.get(name, name),
+        help="What the network is given; a fitting feature can replace whole layers.",
+        width="stretch",
+        **_bind("features", list(config.features), _use_features),
+    )
+
+
+def _dataset() -> None:
+    now, custom = state.experiment(), state.session().custom
+    names = [name for name, info in DATASETS.items() if info.task == now.config.task]
+    if custom and custom[0].task == now.config.task:
+        names.append(CUSTOM)
+    info = DATASETS.get(now.config.dataset)
+    settings = info.settings if info else ()
+    columns = st.columns([2, 1] if settings else 1, gap="small")
+    with columns[0]:
+        st.selectbox(
+            _label("Data set", "dataset"),
+            names,
+            format_func=lambda name: custom[1] if name == CUSTOM and custom else _title(name),
+            help=info.teaches if info else "Your own data, from the Data page.",
+            **_bind("dataset", now.config.dataset, state.use_dataset),
+        )
+    for setting in settings:
+        with columns[1]:
+            value = now.config.dataset_settings[setting.name]
+            st.number_input(
+                f"{setting.title} {REBUILDS}",
+                setting.minimum,
+                setting.maximum,
+                step=1,
+                help="Each class gets an output of its own.",
+                **_bind(
+                    f"dataset_{setting.name}",
+                    value,
+                    lambda chosen, name=setting.name: state.use_dataset_setting(name, chosen),
+                ),
+            )
+
+
+def _title(name: str) -> str:
+    return DATASETS[name].title if name in DATASETS else name
+
+
+def _noise_help() -> str:
+    info = DATASETS.get(state.experiment().config.dataset)
+    return "Noise blurs the shape. " + (info.noise_help if info else "")
+
+
+def _use_features(chosen: list[str]) -> None:
+    available = feature_names(state.experiment().data.inputs.shape[1])
+    state.change(features=tuple(name for name in available if name in chosen))
+
+
+def _more_data() -> None:
+    config = state.experiment().config
+    classes = config.task == "classification" and config.dataset != CUSTOM
+    st.toggle(
+        _label("Standardize inputs", "standardize"),
+        help="Brings each feature to mean 0 and deviation 1, as fitted on the training data.",
+        **_field("standardize"),
+    )
+    _slider("Class imbalance", "imbalance", "Makes one class rare: accuracy flatters then.",
+            disabled=not classes)  # fmt: skip
+    _slider("Label noise", "label_noise", "Gives this share of the points a wrong class.",
+            disabled=not classes)  # fmt: skip
+    _slider("Outliers", "outliers", "Throws this share of the points far off.",
+            disabled=config.dataset == CUSTOM)  # fmt: skip
+
+
+# ---- training ----------------------------------------------------------------------------------
+
+
+def training_group() -> None:
+    """How it is learned: loss, optimizer, rates, penalties."""
+    config = state.experiment().config
+    left, right = st.columns(2, gap="small")
+    losses = [name for name, rule in LOSS_RULES.items() if rule.task == config.task]
+    with left:
+        st.selectbox(
+            _label("Loss", "loss"),
+            losses,
+            format_func=lambda name: LOSS_RULES[name].title,
+            help=f"What training makes small. {LOSS_RULES[config.loss].help}",
+            **_field("loss"),
+        )
+        _number("Learning rate", "learning_rate",
+                "The size of each step: too small is slow, too large never settles.",
+                step=0.005)  # fmt: skip
+        _number("L1", "l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
+    with right:
+        st.selectbox(
+            _label("Optimizer", "optimizer"),
+            list(OPTIMIZER_SETTINGS),
+            format_func=lambda name: _OPTIMIZERS.get(name, name),
+            help="How gradients become steps; Adam fits the step to each weight.",
+            **_bind("optimizer", config.optimizer, _use_optimizer),
+        )
+        _number("Batch size", "batch_size",
+                "Samples for each step: small batches take more, noisier steps.",
+                step=8)  # fmt: skip
+        _number("L2", "l2", "Keeps weights small, so the boundary stays smooth.", step=0.0005)
+
+
+def _use_optimizer(name: str) -> None:
+    state.change(optimizer=name, optimizer_settings={})
+
+
+def _use_schedule(name: str) -> None:
+    state.change(schedule=name, schedule_settings={})
+
+
+def popovers() -> None:
+    """What is needed seldom, behind buttons in a row."""
+    with st.container(horizontal=True, gap="xsmall"):
+        with st.popover("Data", icon=":material/scatter_plot:", help="More about the data"):
+            _more_data()
+        with st.popover("Optimizer", icon=":material/tune:", help="Settings of the optimizer"):
+            _settings("optimizer", OPTIMIZER_SETTINGS)
+            _number("Gradient clipping", "clip_norm",
+                    "Shortens longer gradients to this length; 0 for never.", step=0.5)  # fmt: skip
+            _schedule()
+        with st.popover("Start & stop", icon=":material/flag:", help="First weights, and the end"):
+            _start_and_stop()
+
+
+def _schedule() -> None:
+    config = state.experiment().config
+    st.selectbox(
+        _label("Schedule", "schedule"),
+        list(SCHEDULE_SETTINGS),
+        format_func=lambda name: name.replace("_", " ").capitalize(),
+        help="How the learning rate changes with the epochs.",
+        **_bind("schedule", config.schedule, _use_schedule),
+    )
+    _settings("schedule", SCHEDULE_SETTINGS)
+
+
+def _start_and_stop() -> None:
+    _number("Weights seed", "init_seed", "Another seed starts from other random weights.", step=1)
+    st.selectbox(
+        _label("First weights", "init"),
+        ["auto", *INITIALIZERS],
+        format_func=lambda name: name.replace("_", " ").capitalize(),
+        help="How large the random weights are at first; auto suits each activation.",
+        **_field("init"),
+    )
+    _number("Patience", "patience",
+            "Stops after so many epochs without a better test loss; 0 for never.",
+            step=10)  # fmt: skip
+    _number("Target score", "target_score",
+            "Stops at this test accuracy (or R²); 0 for never.", step=0.01)  # fmt: skip
+
+
+# ---- layers ------------------------------------------------------------------------------------
+
+
+def layer_row() -> None:
+    """Units and activation of every hidden layer, in one row; more layers scroll sideways."""
+    layers = state.experiment().config.layers
+    with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center"):
+        st.button(
+            "Remove layer",
+            key="remove_layer",
+            icon=":material/remove:",
+            help="Takes the last hidden layer away; the weights of the others stay.",
+            disabled=not layers,
+            on_click=attempt,
+            args=(editing.remove_layer,),
+        )
+        st.button(
+            "Add layer",
+            key="add_layer",
+            icon=":material/add:",
+            help="Another hidden layer, like the last: deeper networks fold space more often.",
+            disabled=len(layers) == MAX_LAYERS,
+            on_click=attempt,
+            args=(editing.add_layer,),
+        )
+        for i, layer in enumerate(layers):
+            _layer(i, layer.units, layer.activation)
+        if layers:
+            with st.popover(
+                "", icon=":material/tune:", help="Dropout and normalization of each layer"
+            ):
+                for i, layer in enumerate(layers):
+                    _layer_details(i, layer)
+
+
+def _layer(i: int, units: int, activation: str) -> None:
+    st.number_input(
+        f"Units of layer {i + 1}",
+        1,
+        MAX_UNITS,
+        step=1,
+        label_visibility="collapsed",
+        width=64,
+        help="Units in this layer: more can draw finer shapes. Those that stay keep their weights.",
+        **_bind(f"units_{i}", units, lambda chosen: editing.change_layer(i, units=chosen)),
+    )
+    st.selectbox(
+        f"Activation of layer {i + 1}",
+        list(HIDDEN_ACTIVATIONS),
+        format_func=lambda name: HIDDEN_ACTIVATIONS[name],
+        label_visibility="collapsed",
+        width=112,
+        help="What bends each unit's line; without one, layers add nothing. Weights are kept.",
+        **_bind(
+            f"activation_{i}",
+            activation,
+            lambda chosen: editing.change_layer(i, activation=chosen),
+        ),
+    )
+
+
+def _layer_details(i: int, layer: Any) -> None:
+    values = dataclasses.asdict(layer)
+    st.slider(
+        f"Dropout of layer {i + 1}",
+        0.0,
+        0.9,
+        step=0.05,
+        help="Drops this share of the units in each step, so that none is relied on too much.",
+        **_bind(
+            f"dropout_{i}",
+            values["dropout"],
+            lambda chosen: editing.change_layer(i, dropout=chosen),
+        ),
+    )
+    st.segmented_control(
+        f"Normalization of layer {i + 1}",
+        NORMALIZATIONS,
+        format_func=str.capitalize,
+        required=True,
+        help="Keeps the values before the activation in range: training gets steadier.",
+        **_bind(
+            f"normalization_{i}",
+            values["normalization"],
+            lambda chosen: editing.change_layer(i, normalization=chosen),
+        ),
+    )
+
+
+# ---- running -----------------------------------------------------------------------------------
+
+
+def run_row() -> None:
+    """Train, Step, Reset, speed, Undo, Redo."""
+    running = state.session().running
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "Pause" if running else "Train",
+            key="train",
+            type="primary",
+            icon=":material/pause:" if running else ":material/play_arrow:",
+            shortcut="t",
+            width=120,
+            help="Pauses training." if running else "Trains, epoch after epoch, until you pause.",
+            on_click=attempt,
+            args=(state.pause if running else state.train,),
+        )
+        st.button(
+            "Step",
+            key="step",
+            icon=":material/skip_next:",
+            help="Pauses, and trains exactly one epoch.",
+            on_click=attempt,
+            args=(state.step,),
+        )
+        st.button(
+            "Reset",
+            key="reset",
+            icon=":material/restart_alt:",
+            help="Back to the very same random weights at epoch 0; Undo brings what was back.",
+            on_click=attempt,
+            args=(state.reset,),
+        )
+        st.segmented_control(
+            "Speed",
+            ["1 epoch a frame", "10", "max"],
+            default="1 epoch a frame",
+            required=True,
+            key="speed",
+            label_visibility="collapsed",
+            persist_state="session",
+            help="How many epochs each picture takes further.",
+        )
+        for name, title, can in (
+            ("undo", "Undo", state.can_undo()),
+            ("redo", "Redo", state.can_redo()),
+        ):
+            st.button(
+                title,
+                key=name,
+                icon=f":material/{name}:",
+                type="tertiary",
+                disabled=not can,
+                help=f"{title}: the change before comes back, with all that was learned."
+                if can and name == "undo"
+                else f"Nothing to {name}." if not can else "Makes the undone change again.",
+                on_click=attempt,
+                args=(getattr(state, name),),
+            )

@@ -1,0 +1,209 @@
+"""Numbers and formulas as people write them: in plain text for boxes and tables, and in LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Set
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nnkit.expressions import Binary, Call, Expression, Name, Negate, Node, Number, parse
+from nnkit.walkthrough import Part, Step, Walkthrough
+
+LARGEST_MATRIX = 4
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+_ARRAY_FORMULAS = {
+    "g @ b": r"{g}\,{b}",
+    "g.T @ a": r"{g}^{{\top}}\,{a}",
+    "g.sum(0)": r"\textstyle\sum_{{\text{{rows}}}} {g}",
+    "g @ b.T": r"{g}\,{b}^{{\top}}",
+    "a.T @ g": r"{a}^{{\top}}\,{g}",
+    "g * (softmax(a) - b)": r"{g}\,\bigl(\operatorname{{softmax}}({a}) - {b}\bigr)",
+}
+
+
+# ---- plain text ----------------------------------------------------------------------------------
+
+
+def plain_number(value: float) -> str:
+    """Four digits, with a true minus sign.
+
+    >>> [plain_number(value) for value in (-0.5, 1 / 3, 2e-7, float("nan"))]
+    ['−0.5', '0.3333', '2e−7', 'NaN']
+    """  # noqa: RUF002
+    if np.isnan(value):
+        return "NaN"
+    if np.isinf(value):
+        return "∞" if value > 0 else "−∞"  # noqa: RUF001
+    text = re.sub(r"e([+-])0*", r"e\1", f"{value + 0.0:.4g}").replace("e+", "e")
+    return text.replace("-", "−")  # noqa: RUF001
+
+
+def plain_formula(text: str) -> str:
+    """A definition of the walkthrough with the signs of mathematics.
+
+    >>> plain_formula("w * x^2"), plain_formula("x @ W.T + b")
+    ('w · x²', 'x Wᵀ + b')
+    """
+    text = re.sub(r"\^(-?[0-9]+)(?![.0-9])", lambda m: m[1].translate(_SUPERSCRIPTS), text)
+    text = text.replace(" @ ", " ").replace(".T", "ᵀ").replace(" * ", " · ")
+    return text.replace("-", "−")  # noqa: RUF001
+
+
+# ---- LaTeX ---------------------------------------------------------------------------------------
+
+
+def latex_number(value: float) -> str:
+    """
+    >>> latex_number(-1234567.0)
+    '-1.235 \\\\times 10^{6}'
+    """
+    if np.isnan(value):
+        return r"\text{NaN}"
+    if np.isinf(value):
+        return r"\infty" if value > 0 else r"-\infty"
+    mantissa, _, exponent = f"{value + 0.0:.4g}".partition("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
+
+
+def latex_value(value: ArrayLike) -> str:
+    """A number, a small matrix, or the shape of a large one; a vector stands as a row."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim == 0:
+        return latex_number(array.item())
+    if array.ndim > 2 or max(array.shape) > LARGEST_MATRIX or not array.size:
+        return rf"\text{{array {array.shape}}}"
+    rows = (" & ".join(map(latex_number, row)) for row in np.atleast_2d(array))
+    return _block("bmatrix", rows)
+
+
+def latex_name(name: str) -> str:
+    r"""
+    >>> latex_name("v12"), latex_name("loss"), latex_name("-0.5")
+    ('v_{12}', '\\mathrm{loss}', '-0.5')
+    """
+    if match := re.fullmatch(r"([A-Za-z])([0-9]+)", name):
+        return f"{match[1]}_{{{match[2]}}}"
+    if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]+", name):
+        return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
+    return name
+
+
+def latex_gradient(output: str, name: str) -> str:
+    return rf"\frac{{\partial {latex_name(output)}}}{{\partial {latex_name(name)}}}"
+
+
+def latex_expression(expression: Expression) -> str:
+    r"""A formula with the names it gives, one after the other.
+
+    >>> latex_expression(parse("z = x / 2; sqrt(z^2)"))
+    'z = \\frac{x}{2}\\qquad \\sqrt{z^{2}}'
+    """
+    parts = [f"{latex_name(name)} = {_latex(node, {})}" for name, node in expression.assignments]
+    return r"\qquad ".join([*parts, _latex(expression.result, {})])
+
+
+def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
+    """What one operand receives: in names, in numbers, and the result, as lines of `aligned`."""
+    assert part.edge.gradient is not None
+    output = walk.names[-1]
+    names = {symbol: latex_name(label) for symbol, label in step.labels.items()}
+    names["g"] = latex_gradient(output, walk.names[step.node.id])
+    numbers = {symbol: latex_value(value) for symbol, value in step.symbols.items()}
+    arrays = {symbol for symbol, value in step.symbols.items() if value.ndim}
+    result = latex_value(part.edge.gradient)
+    sides = [_latex_formula(part.formula, words, arrays) for words in (names, numbers)]
+    sides = [side for side in dict.fromkeys(sides) if side and side != result]
+    written = " = ".join([*sides[1:], result])
+    text = rf"{sides[0]} \\ & = {written}" if len(sides) > 1 else " = ".join([*sides, result])
+    if part.because:
+        left, sign, right = part.because.replace("<=", r"\le").split(" ")
+        text += rf" \quad\text{{since }} {names.get(left, left)} {sign} {names.get(right, right)}"
+    sign = r"\mathrel{+}=" if part.earlier else "="
+    return f"{latex_gradient(output, walk.names[part.edge.source])} & {sign} {text}"
+
+
+def _latex_formula(formula: str, words: Mapping[str, str], arrays: Set[str]) -> str:
+    """A text of `nnkit.walkthrough.FORMULAS` with words for its symbols."""
+    if not formula:
+        return ""
+    if formula in _ARRAY_FORMULAS:
+        return _ARRAY_FORMULAS[formula].format(**words)
+    cases = [case.partition(" if ") for case in formula.split(" else ")]
+    if len(cases) == 1:
+        return _latex(parse(formula, "abcgnpqy").result, words, arrays)
+    rows = []
+    for result, _, condition in cases:
+        where = _latex(parse(condition, "abc").result, words) if condition else r"\text{else}"
+        rows.append(f"{_latex(parse(result, 'g').result, words)} & {where}")
+    return _block("cases", rows)
+
+
+_FUNCTIONS = {
+    "sigmoid": r"\sigma",
+    "log": r"\log",
+    "sin": r"\sin",
+    "cos": r"\cos",
+    "tanh": r"\tanh",
+}
+_FUNCTIONS |= {"maximum": r"\max", "minimum": r"\min"}
+_SIGNS = {"*": r"\cdot", ">=": r"\ge", "<=": r"\le"}
+_BINDING = {"+": 1, "-": 1, "*": 2}
+
+
+def _latex(
+    node: Node, words: Mapping[str, str], arrays: Set[str] = frozenset(), binding: int = 0
+) -> str:
+    """The node in LaTeX, in parentheses when it binds less tightly than `binding`.
+
+    Args:
+        words: what to write for names; the others are written as names are.
+        arrays: the names that are arrays, whose product is taken element by element.
+    """
+    match node:
+        case Number(value):
+            own, text = 9, latex_number(value)
+        case Name(name):
+            text = words.get(name) or latex_name(name)
+            own = 9
+            if text.startswith("-"):
+                own = 1
+            elif r"\times" in text:
+                own = 2
+            elif text.startswith(r"\frac"):
+                own = 3
+        case Negate(operand):
+            own, text = 1, f"-{_latex(operand, words, arrays, 2)}"
+        case Call("sqrt", (operand,)):
+            own, text = 9, rf"\sqrt{{{_latex(operand, words, arrays)}}}"
+        case Call("abs", (operand,)):
+            own, text = 9, rf"\left|{_latex(operand, words, arrays)}\right|"
+        case Call("exp", (operand,)):
+            own, text = 4, f"e^{{{_latex(operand, words, arrays)}}}"
+        case Call(name, arguments):
+            function = _FUNCTIONS.get(name, rf"\operatorname{{{name}}}")
+            inner = ", ".join(_latex(argument, words, arrays) for argument in arguments)
+            own, text = 9, rf"{function}\left({inner}\right)"
+        case Binary("/", Name("g"), right) if words:  # the slope stands by itself
+            below = _latex(right, words, arrays)
+            own, text = 2, rf"{_latex(Name('g'), words, arrays, 2)} \cdot \frac{{1}}{{{below}}}"
+        case Binary("/", left, right):
+            above, below = (_latex(side, words, arrays) for side in (left, right))
+            own, text = 3, rf"\frac{{{above}}}{{{below}}}"
+        case Binary("^", left, right):
+            base, exponent = _latex(left, words, arrays, 5), _latex(right, words, arrays)
+            own, text = (4, f"{base}^{{{exponent}}}") if exponent != "1" else (5, base)
+        case Binary(symbol, left, right):
+            own = _BINDING.get(symbol, 0)
+            both = _touches(left, arrays) and _touches(right, arrays)
+            sign = r"\odot" if symbol == "*" and both else _SIGNS.get(symbol, symbol)
+            tighter = own if symbol == "+" else own + 1
+            text = f"{_latex(left, words, arrays, own)} {sign} "
+            text += _latex(right, words, arrays, max(tighter, 2))
+    return rf"\left({text}\right)" if own < binding else text
+
+
+def _touches(node: Node, names: Set[str]) -> bool:
+    return bool(names & set(Expression((), node).variables))
