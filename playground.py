@@ -1,12 +1,15 @@
 """The playground: `streamlit run playground.py`."""
 
+import numpy as np
 import streamlit as st
 
-from pages.parts import state
+from pages.parts import pictures, state
+
+XOR = np.outer((-1, 1), (-1, 1))
 
 st.set_page_config(
     page_title="Neural network playground",
-    page_icon=":material/hub:",
+    page_icon=pictures.value_image(XOR, 1),
     layout="wide",
     initial_sidebar_state=310,
 )

@@ -36,13 +36,14 @@ from __future__ import annotations
 
 import bisect
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from .functions.base import Array, Kernels, address, kernels
+from .functions.base import Array, Kernels, address, clip_ufunc, kernels
 from .optim import aligned
 
 
@@ -60,6 +61,11 @@ class Storage:
     moved_to: tuple[Storage, int] | None = None  # made in another storage, at this offset
     initial: bool = False  # starts with the values it had when it was recorded
 
+    @property
+    def size(self) -> int:
+        """Its elements, with the ones."""
+        return (self.array if self.wide is None else self.wide).size
+
     def home(self) -> Storage:
         return self.moved_to[0] if self.moved_to else self
 
@@ -73,6 +79,12 @@ class Place:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
     dtype: np.dtype[Any]
+
+    def is_whole(self) -> bool:
+        """Whether this is all of a result that may as well be made elsewhere."""
+        storage = self.storage
+        made = storage.kind == "made" and storage.moved_to is None and not self.offset
+        return made and math.prod(self.shape) == storage.array.size
 
     def on(self, memory: Array, shift: int = 0) -> Array:
         """The array at this place, if `memory` is its storage."""
@@ -124,6 +136,10 @@ class Recorder(Kernels):
             raise Uncapturable("an array was made outside of nnkit's operations")
         storage = self._ranges[i][1]
         return Place(storage, start - self._starts[i], array.shape, array.strides, array.dtype)
+
+    def storages(self) -> list[Storage]:
+        """All pieces of memory known so far."""
+        return [storage for _, storage in self._ranges]
 
     # Recording ------------------------------------------------------------------------------
 
@@ -250,12 +266,10 @@ class Program:
         if storage.kind != "made":
             return _flat(storage.array)
         if storage not in self._memory:
-            array = storage.array if storage.wide is None else storage.wide
-            memory = aligned((array.size,), array.dtype)
+            memory = aligned((storage.size,), storage.array.dtype)
             if storage.initial:
-                memory[:] = _flat(array)
-            if storage.wide is not None:
-                memory[storage.array.size :] = 1
+                memory[:] = _flat(storage.array)
+            memory[storage.array.size :] = 1
             self._memory[storage] = memory
         return self._memory[storage]
 
@@ -272,6 +286,9 @@ class Program:
             return f"{self._name(reduce)}({self._name(call.arguments[0])}, {axis}, None, {out}, {keep})"
         if function is Kernels.copy:
             return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
+        if function is Kernels.positive_part:
+            limits = [np.array(limit, call.out.dtype) for limit in (0.0, np.inf)]
+            function, call = clip_ufunc, Call(function, [*call.arguments, *limits], call.out)
         if function is Kernels.saturating_exp:
             function = np.exp  # the loop runs with warnings off
         if function is Kernels.indicator:

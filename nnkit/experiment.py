@@ -58,6 +58,7 @@ class Experiment:
     Args:
         config: the configuration.
         data: the data set, where `config.dataset` is "custom".
+        test_data: what to test on; then all of `data` is trained on, and nothing is split.
 
     Attributes:
         status: "ready", "training", "paused", "diverged" or "stopped".
@@ -73,7 +74,12 @@ class Experiment:
     (60, True)
     """
 
-    def __init__(self, config: ExperimentConfig, data: Dataset | None = None) -> None:
+    def __init__(
+        self,
+        config: ExperimentConfig,
+        data: Dataset | None = None,
+        test_data: Dataset | None = None,
+    ) -> None:
         if (data is None) == (config.dataset == CUSTOM):
             raise ConfigError("dataset", f"{CUSTOM!r} goes with data given to Experiment, and back")
         self.data = _dataset(config) if data is None else data
@@ -85,7 +91,12 @@ class Experiment:
         for name in config.features:
             if name not in feature_names(self.data.inputs.shape[1]):
                 raise ConfigError("features", f"{name} cannot be made of this data")
-        self.train_data, self.test_data = split(self.data, config.train_fraction, config.data_seed)
+        self._apart = test_data
+        if test_data is None:
+            parts = split(self.data, config.train_fraction, config.data_seed)
+        else:
+            parts = self.data, test_data
+        self.train_data, self.test_data = parts
         self.first_config = config
         self.silenced: set[tuple[int, int]] = set()
         self._build(config)
@@ -310,7 +321,7 @@ class Experiment:
         of them have a place (another activation, another dropout), training simply goes on;
         otherwise the epochs are counted from 0 again.
         """
-        new = Experiment(config, self.data if config.dataset == CUSTOM else None)
+        new = Experiment(config, self.data if config.dataset == CUSTOM else None, self._apart)
         same_inputs = self.config.features == config.features
         if same_inputs and _shapes(self.network) == _shapes(new.network) and not kept_units:
             new._continue(self)
@@ -487,7 +498,7 @@ def _score(loss: str, logits: Array, data: Dataset) -> float:
     if data.task == "regression":
         return metrics.r2_score(logits, data.targets)
     if logits.shape[1] == 1:
-        return float(np.mean((logits[:, 0] > 0) == data.targets))
+        return float(np.mean((logits[:, 0] >= 0) == data.targets))
     return float(np.mean(logits.argmax(axis=1) == data.targets))
 
 

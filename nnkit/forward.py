@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .capture import Program, Uncapturable, recording
+from .capture import Place, Program, Recorder, Storage, Uncapturable, recording
 from .functions import Array, Kernels
 from .modules.base import Module
 from .step import Watch, know_state
 from .tensor import Tensor, no_grad
 
 Outputs = Callable[[Tensor], Sequence[Tensor]]
+
+#: A layer's outputs of more elements than this are computed in blocks of about `BLOCK` elements,
+#: which the processor's cache holds.
+LARGE, BLOCK = 2**18, 2**16
+MOST_BLOCKS = 64
 
 
 class ForwardPass:
@@ -40,35 +45,86 @@ class ForwardPass:
         self.module = module
         self.outputs: Outputs = outputs or (lambda tensor: [module(tensor)])
         dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
-        wide = np.asarray(x, dtype)
-        self._wide = Kernels.with_ones(np.ascontiguousarray(wide)) if wide.ndim == 2 else wide
-        self.x = self._wide[:, :-1] if wide.ndim == 2 else self._wide
+        given = np.ascontiguousarray(x, dtype)
+        # Rows with a one behind them, as linear layers want them.
+        self._rows = Kernels.with_ones(given) if given.ndim == 2 else given.copy()
         self._watch: Watch | None = None
-        self._arrays: list[Array] | None = None
-        self._run: Callable[..., None] | None = None
+        self._run: Callable[[], list[Array]] | None = None
 
     def __call__(self) -> list[Array]:
         if self._watch is None or not self._watch.same():
             self._watch = Watch(self.module)
-            self._capture()
-        if self._run is None or self._arrays is None:
+            self._run = self._captured()
+        if self._run is None:
             with no_grad():
-                return [t._data for t in self.outputs(Tensor._of(self.x, False, None))]
+                return [t._data for t in self.outputs(self._tensor(self._rows))]
         with np.errstate(all="ignore"):
-            self._run([()])
-        return self._arrays
+            return self._run()
 
-    def _capture(self) -> None:
-        self._run = None
+    def _tensor(self, rows: Array) -> Tensor:
+        return Tensor._of(rows[:, :-1] if rows.ndim == 2 else rows, False, None)
+
+    def _captured(self) -> Callable[[], list[Array]] | None:
+        """A function that fills the output arrays, or None where nothing can be captured."""
         try:
-            with no_grad(), recording() as recorder, np.errstate(all="ignore"):
-                storage = recorder.know("fixed", self._wide)
-                storage.wide = self._wide if self.x is not self._wide else None
-                know_state(recorder, self.module)
-                outputs = self.outputs(Tensor._of(self.x, False, None))
-                places = [recorder.place(t._data) for t in outputs]
+            recorder, given, places = self._record(self._rows)
+            blocks = _blocks(len(self._rows), max(s.array.size for s in recorder.storages()))
+            if blocks > 1:
+                recorder, given, places = self._record(self._rows[: len(self._rows) // blocks])
         except Uncapturable:
-            return
+            return None
         program = Program(recorder, places)
-        self._run = program.compile([])
-        self._arrays = [program.array(place) for place in places]
+        outputs = [place.storage for place in places]
+        loop = program.compile([given], outputs)
+        memory = [np.ones((blocks, s.size), s.array.dtype) for s in outputs]
+        rows = self._rows.reshape(blocks, -1, *self._rows.shape[1:])
+        inputs = [program.views(given, block) for block in rows]
+        targets = [
+            sum((program.views(s, m[i]) for s, m in zip(outputs, memory, strict=True)), ())
+            for i in range(blocks)
+        ]
+        parts = [[p.on(m[i]) for i in range(blocks)] for p, m in zip(places, memory, strict=True)]
+        joined = [_joined(arrays) for arrays in parts]
+
+        def run() -> list[Array]:
+            loop(inputs, targets)
+            for whole, arrays in zip(joined, parts, strict=True):
+                if blocks > 1:
+                    np.concatenate(arrays, out=whole)
+            return joined
+
+        return run
+
+    def _record(self, rows: Array) -> tuple[Recorder, Storage, list[Place]]:
+        """Record the pass over `rows`; each output lies in a storage of its own, given later."""
+        with no_grad(), recording() as recorder, np.errstate(all="ignore"):
+            given = recorder.know("given", rows)
+            given.wide = rows if rows.ndim == 2 else None
+            know_state(recorder, self.module)
+            tensors = self.outputs(self._tensor(rows))
+            places: list[Place] = []
+            for tensor in tensors:
+                place = recorder.place(tensor._data)
+                if not place.is_whole():
+                    place = recorder.place(recorder.copy(tensor._data))
+                place.storage.kind = "given"
+                places.append(place)
+        return recorder, given, places
+
+
+def _blocks(n: int, largest: int) -> int:
+    """In how many equal blocks to work through `n` rows whose largest output has that size."""
+    if largest <= LARGE:
+        return 1
+    wanted = largest // BLOCK
+    return next((b for b in range(wanted, MOST_BLOCKS) if n % b == 0), 1)
+
+
+def _joined(arrays: list[Array]) -> Array:
+    """One array for all blocks, with memory in the order of theirs."""
+    if len(arrays) == 1:
+        return arrays[0]
+    shape = (sum(len(a) for a in arrays), *arrays[0].shape[1:])
+    backwards = arrays[0].T.flags.c_contiguous
+    empty: Array = np.empty(shape[::-1] if backwards else shape, arrays[0].dtype)
+    return empty.T if backwards else empty

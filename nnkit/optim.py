@@ -58,6 +58,12 @@ class Optimizer:
         defaults = {"lr": lr, "weight_decay": weight_decay, "l1": l1}
         self.param_groups = [_group(g, defaults) for g in _as_groups(params)]
         self.parameters: list[Parameter] = [p for g in self.param_groups for p in g["params"]]
+        if not self.parameters:
+            raise ConfigError(
+                "params",
+                "is empty; layers without in_features get their parameters at the first call, "
+                "so call the model once before making the optimizer",
+            )
         if len({id(p) for p in self.parameters}) < len(self.parameters):
             raise ConfigError("params", "a parameter stands in two groups")
         dtypes = {p.dtype for p in self.parameters}
@@ -68,6 +74,7 @@ class Optimizer:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ConfigError(name, f"must be above 0 (or None), got {value!r}")
+            setattr(self, name, None if value is None else float(value))
         self.steps = 0
         size = sum(p.size for p in self.parameters)
         dtype = dtypes.pop()
@@ -95,12 +102,13 @@ class Optimizer:
     def option(self, name: str) -> Any:
         """A group option: one number where all groups agree, else a vector over the elements."""
         if len(self.param_groups) == 1:
-            return self.param_groups[0][name]
-        values = [group[name] for group in self.param_groups]
+            return float(self.param_groups[0][name])
+        values = [float(group[name]) for group in self.param_groups]
         if all(value == values[0] for value in values):
             return values[0]
         sizes = [sum(p.size for p in group["params"]) for group in self.param_groups]
-        return np.repeat(np.asarray(values, self.flat.dtype), sizes)
+        # Rates stay float64 until all numbers of a step are known, and are rounded once.
+        return np.repeat(np.asarray(values, None if name == "lr" else self.flat.dtype), sizes)
 
     def variant(self) -> tuple[Any, ...]:
         """All that a recorded rule holds fixed; when it changes, the rule is recorded anew."""
@@ -268,18 +276,14 @@ def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
     if isinstance(params, Tensor):
         raise ConfigError("params", "must be a list of parameters, such as model.parameters()")
     given = list(params)
-    if not given:
-        raise ConfigError(
-            "params",
-            "is empty; layers without in_features get their parameters at the first call, "
-            "so call the model once before making the optimizer",
-        )
-    if not isinstance(given[0], Mapping):
+    if not given or not isinstance(given[0], Mapping):
         given = [{"params": given}]
     return [dict(group) for group in given]
 
 
 def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
+    if "params" not in group:
+        raise ConfigError("params", f"is missing in a group that has {', '.join(group)}")
     params = group.pop("params")
     params = [params] if isinstance(params, Tensor) else list(params)
     unknown = [name for name in group if name not in defaults]
@@ -298,8 +302,10 @@ def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
 
 
 def _powers(base: float, steps: Any) -> Any:
-    """base ** steps by the same routine for one step as for many, so that they round alike."""
-    return np.power(base, steps)
+    """base ** steps; Python's own power, because np.power rounds one number unlike many."""
+    if isinstance(steps, float):
+        return base**steps
+    return np.array([base**step for step in steps.ravel().tolist()]).reshape(steps.shape)
 
 
 def _fraction(name: str, value: float) -> float:
@@ -331,7 +337,7 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         **options: Any,
     ) -> None:
-        self.momentum, self.dampening = _fraction("momentum", momentum), dampening
+        self.momentum, self.dampening = _fraction("momentum", momentum), float(dampening)
         self.nesterov = nesterov
         if nesterov and (not momentum or dampening):
             raise ConfigError("nesterov", "needs a momentum above 0 and no dampening")
@@ -383,7 +389,7 @@ class Adam(Optimizer):
         **options: Any,
     ) -> None:
         self.betas = betas
-        self.eps = eps
+        self.eps = float(eps)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     @property
@@ -467,7 +473,7 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **options: Any,
     ) -> None:
-        self.alpha, self.eps = _fraction("alpha", alpha), eps
+        self.alpha, self.eps = _fraction("alpha", alpha), float(eps)
         self.momentum, self.centered = _fraction("momentum", momentum), centered
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
@@ -511,7 +517,7 @@ class AdaGrad(Optimizer):
         eps: float = 1e-10,
         **options: Any,
     ) -> None:
-        self.lr_decay, self.eps = lr_decay, eps
+        self.lr_decay, self.eps = float(lr_decay), float(eps)
         self.memory_start = initial_accumulator_value
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
@@ -545,7 +551,7 @@ class AdaDelta(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.rho, self.eps = _fraction("rho", rho), eps
+        self.rho, self.eps = _fraction("rho", rho), float(eps)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def update(

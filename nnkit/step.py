@@ -21,6 +21,8 @@ from .tensor import Tensor, _cotangent, backpropagate
 
 #: Steps that are laid out in memory at a time.
 CHUNK = 256
+#: Elements worked on at a time where several arrays of that size should stay in the cache.
+CACHED = 16_384
 
 
 class TrainingStep:
@@ -203,10 +205,7 @@ class _Plan:
         # Our own losses are taken of many steps at once, afterwards, from the predictions.
         self.deferred = isinstance(step.loss, Loss) and step.loss.reduction != "none"
         output = (prediction if self.deferred else value)._data
-        place = recorder.place(output)
-        made = place.storage.kind == "made" and place.storage.home() is place.storage
-        alone = made and place.storage.wide is None and output.size == place.storage.array.size
-        return output if alone else recorder.copy(output)
+        return output if recorder.place(output).is_whole() else recorder.copy(output)
 
     def _reserve(self, count: int) -> None:
         """Memory and views for `count` steps at a time."""
@@ -217,7 +216,7 @@ class _Plan:
         self.tables = {
             n: np.empty((count, *s.array.shape), s.array.dtype) for n, s in self.given_numbers.items()
         }
-        self.outputs = np.empty((count, output.storage.array.size), output.dtype)
+        self.outputs = np.ones((count, output.storage.size), output.dtype)
         stack = (self.outputs.strides[0], *output.strides)
         self.stacked = np.ndarray(
             (count, *output.shape), output.dtype, self.outputs, output.offset, stack
@@ -241,8 +240,8 @@ class _Plan:
         # Where every step takes all examples in order, they are laid out once.
         everything = rows.shape[1] == len(x)
         slots = 1 if everything else count
-        self.xs[:slots][self.inner] = x if everything else x[rows]
-        self.ys[:slots] = y if everything else y[rows]
+        self.xs[:slots][self.inner] = x if everything else np.take(x, rows, axis=0)
+        self.ys[:slots] = y if everything else np.take(y, rows, axis=0)
         batches = self.batches[:1] * count if everything else self.batches
         for name, values in self._numbers(count).items():
             self.tables[name][:count] = values
@@ -274,10 +273,13 @@ class _Plan:
         targets = self.ys[:slots]
         if slots < count:
             targets = np.broadcast_to(targets, (count, *self.y.shape))
-        losses, _ = self.loss.function.forward(Kernels(), outputs, targets)
-        axes = tuple(range(1, losses.ndim))
-        total: Array = np.add.reduce(losses, axis=axes)
-        return total / losses[0].size if self.loss.reduction == "mean" else total
+        totals = np.empty(count, outputs.dtype)
+        together = max(1, CACHED // outputs[0].size)
+        for start in range(0, count, together):
+            part = slice(start, start + together)
+            losses, _ = self.loss.function.forward(Kernels(), outputs[part], targets[part])
+            np.add.reduce(losses, axis=tuple(range(1, losses.ndim)), out=totals[part])
+        return totals / losses[0].size if self.loss.reduction == "mean" else totals
 
 
 def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array:

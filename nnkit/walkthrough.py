@@ -59,7 +59,7 @@ FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "add": ("g", "g"),
         "subtract": ("g", "-g"),
         "multiply": ("g * b", "g * a"),
-        "divide": ("g / b", "-g * (a / b**2)"),
+        "divide": ("g / b", "-(g * (a / b**2))"),
         "power": ("g * p * a**q",),
         "power of": ("g * b * a**(b - 1)", "g * y * log(a)"),
         "negative": ("-g",),
@@ -192,7 +192,7 @@ class Walkthrough:
         written = [_written(part.formula, step.labels)]
         if all(np.size(value) == 1 for value in step.symbols.values()):
             written += [_written(part.formula, {s: number(v) for s, v in step.symbols.items()})]
-        written = [text for text in dict.fromkeys(written) if text and text != result]
+        written = [text for text in dict.fromkeys(written) if text not in ("", "-0", result)]
         head = f"d{self.names[-1]}/d{self.names[part.edge.source]}"
         sign = "+=" if part.earlier else "="
         because = f" because {_written(part.because, step.labels)}" if part.because else ""
@@ -269,14 +269,35 @@ def walk_through(
         for name, value in values.items()
     }
     with np.errstate(all="ignore"):  # what is not defined shows as NaN or inf
-        output = function(*tensors.values())
-        report = gradient_check(
-            function, *(t.numpy() for t in tensors.values()), tolerance=tolerance
+        walk = explain(read_graph(function(*tensors.values())))
+        return replace(walk, check=_check(function, tensors, tolerance))
+
+
+def _check(
+    function: Callable[..., Tensor], tensors: Mapping[str, Tensor], tolerance: float
+) -> GradientReport:
+    """`gradient_check` with the names of the variables, and in terms of dL itself.
+
+    The check weighs L with a random number: it is the slope along a summand, put first.
+    """
+    values = [tensor.numpy() for tensor in tensors.values()]
+    report = gradient_check(
+        lambda summand, *variables: function(*variables) + summand,
+        0.0,
+        *values,
+        tolerance=tolerance,
+    )
+    weight, *entries = report.entries
+    named = tuple(
+        replace(
+            entry,
+            name=name,
+            analytic=entry.analytic / weight.analytic,
+            numeric=entry.numeric / weight.analytic,
         )
-        walk = explain(read_graph(output))
-    entries = zip(tensors, report.entries, strict=True)
-    named = tuple(replace(entry, name=name) for name, entry in entries)
-    return replace(walk, check=GradientReport(named, tolerance))
+        for name, entry in zip(tensors, entries, strict=True)
+    )
+    return GradientReport(named, tolerance)
 
 
 def walk_through_expression(

@@ -277,12 +277,12 @@ def make_dataset(
         raise ConfigError("dataset", f"must be one of {', '.join(DATASETS)}, got {name!r}")
     chosen = _settings(info, settings)
     classes = chosen.get("arms", chosen.get("classes", 2))
-    samples = _whole("samples", samples, 2 * classes, MAX_SAMPLES)
-    deviation = info.spread + info.jitter * _share("noise", noise, 1.0)
-    imbalance = _share("imbalance", imbalance, MAX_IMBALANCE)
-    label_noise = _share("label_noise", label_noise, MAX_LABEL_NOISE)
-    outliers = _share("outliers", outliers, MAX_OUTLIERS)
-    rngs = np.random.default_rng(_whole("seed", seed, 0, 2**63 - 1)).spawn(4)
+    samples = whole_number("samples", samples, 2 * classes, MAX_SAMPLES)
+    deviation = info.spread + info.jitter * fraction("noise", noise, 1.0)
+    imbalance = fraction("imbalance", imbalance, MAX_IMBALANCE)
+    label_noise = fraction("label_noise", label_noise, MAX_LABEL_NOISE)
+    outliers = fraction("outliers", outliers, MAX_OUTLIERS)
+    rngs = np.random.default_rng(whole_number("seed", seed, 0, 2**63 - 1)).spawn(4)
     if info.task == "classification":
         counts = _class_counts(samples, classes, imbalance)
         return _classification(info, counts, deviation, outliers, label_noise, *rngs)
@@ -309,7 +309,7 @@ def _classification(
     )
     order = base.permutation(samples)
     points, labels = points[order], np.repeat(np.arange(classes), counts)[order]
-    points = _onto_plane(points + deviation * noise.standard_normal((samples, 2)))
+    points = onto_plane(points + deviation * noise.standard_normal((samples, 2)))
     strays = _chosen(stray, samples, outliers)
     points[strays] = stray.uniform(-PLANE, PLANE, (len(strays), 2))
     flipped = _chosen(flip, samples, label_noise)
@@ -366,7 +366,8 @@ def _chosen(rng: np.random.Generator, samples: int, share: float) -> npt.NDArray
     return rng.permutation(samples)[: round(share * samples)]
 
 
-def _onto_plane(points: shapes.FloatArray) -> shapes.FloatArray:
+def onto_plane(points: shapes.FloatArray) -> shapes.FloatArray:
+    """Points that noise carried off the plane, reflected at its edge."""
     reflected = np.where(np.abs(points) > PLANE, 2.0 * np.copysign(PLANE, points) - points, points)
     return np.clip(reflected, -PLANE, PLANE)
 
@@ -378,12 +379,13 @@ def _settings(info: DatasetInfo, given: Mapping[str, Any]) -> dict[str, int]:
             known = f"only {', '.join(allowed)}" if allowed else "none"
             raise ConfigError(name, f"is no setting of {info.name}, which has {known}")
     return {
-        name: _whole(name, given.get(name, setting.default), setting.minimum, setting.maximum)
+        name: whole_number(name, given.get(name, setting.default), setting.minimum, setting.maximum)
         for name, setting in allowed.items()
     }
 
 
-def _whole(field_name: str, value: SupportsIndex, low: int, high: int) -> int:
+def whole_number(field_name: str, value: SupportsIndex, low: int, high: int) -> int:
+    """`value` as a whole number from `low` to `high`, or a `ConfigError`."""
     try:
         number = None if isinstance(value, bool) else operator.index(value)
     except TypeError:
@@ -393,7 +395,8 @@ def _whole(field_name: str, value: SupportsIndex, low: int, high: int) -> int:
     return number
 
 
-def _share(field_name: str, value: float, high: float) -> float:
+def fraction(field_name: str, value: float, high: float) -> float:
+    """`value` as a number from 0 to `high`, or a `ConfigError`."""
     if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= high:
         raise ConfigError(field_name, f"must be a number from 0 to {high:g}, got {value!r}")
     return float(value)

@@ -15,7 +15,7 @@ class ReLU(Function):
     rule = "dx = dy where y > 0, else 0"
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = k.maximum(inputs[0], 0.0)
+        y = k.positive_part(inputs[0])
         return y, y
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:

@@ -23,6 +23,11 @@ Array = NDArray[Any]
 Gradients = Sequence[Array | None]
 
 
+try:  # the ufunc behind np.clip: keeps NaN like np.maximum, at more than twice its speed
+    from numpy._core.umath import clip as clip_ufunc
+except ImportError:  # pragma: no cover (NumPy has moved it)
+    clip_ufunc = np.clip
+
 _add_up: Any = np.add.reduce  # whose types leave out=None out
 _largest: Any = np.maximum.reduce
 
@@ -106,6 +111,12 @@ class Kernels:
             plain = not isinstance(b, np.ndarray) or b.shape == a.shape
             out = np.empty_like(a, shape=None if plain else np.broadcast_shapes(a.shape, b.shape))
         result: Array = compare(a, b, out)
+        return result
+
+    @staticmethod
+    def positive_part(x: Array, *, out: Array | None = None) -> Array:
+        """max(x, 0), with NaN kept."""
+        result: Array = clip_ufunc(x, 0.0, np.inf, out)
         return result
 
     @staticmethod

@@ -13,14 +13,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import GraphError, ShapeError
 from ..functions import Array
-from ..tensor import Parameter, Tensor, _cotangent, backpropagate
+from ..tensor import Parameter, Tensor, _cotangent, backpropagate, no_grad
+
+if TYPE_CHECKING:
+    from ..serialization import PathOrFile
 
 Generator = np.random.Generator
 
@@ -235,9 +238,76 @@ class Module:
             if name in parameters:
                 parameters[name]._version += 1
 
-    def summary(self) -> str:
-        """A table of the modules that hold parameters of their own, with shapes and counts."""
-        rows = [("module", "type", "parameters", "count")]
+    @property
+    def is_sized(self) -> bool:
+        """False while this module waits for its first call to learn the sizes of its parameters."""
+        return True
+
+    def _size_for(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Make the parameters that are still missing, for arrays of these shapes."""
+
+    def save(self, file: PathOrFile, config: Mapping[str, Any] | None = None) -> None:
+        """Write all parameters and buffers, and a `config` of plain data, to one `.npz` file.
+
+        `numpy.load` reads it too; see `nnkit.serialization` for the format.
+
+        Raises:
+            GraphError: a layer has no parameters before its first call.
+            FileError: values that are not finite.
+        """
+        from ..serialization import save_archive  # zip and JSON take their time to import
+
+        for path, module in self.named_modules():
+            if not module.is_sized:
+                raise GraphError(
+                    f"{path or type(self).__name__} has no parameters to save yet: "
+                    "its inputs are counted at the first call"
+                )
+        save_archive(file, self.state_dict(), config)
+
+    def load(self, file: PathOrFile) -> Self:
+        """Take over what `save` wrote; layers without a number of inputs take it from the file.
+
+        Raises:
+            FileError: a damaged or hostile file, or one for another network (all differences
+                are listed). The network is then as it was.
+        """
+        from ..serialization import load_archive
+
+        waiting = [(path, m) for path, m in self.named_modules() if not m.is_sized]
+        before = [(m, dict(m.__dict__)) for _, m in waiting]
+        found = load_archive(file).arrays if waiting else {}
+        for path, module in waiting:
+            start = f"{path}." if path else ""
+            shapes = {n.removeprefix(start): a.shape for n, a in found.items()}
+            module._size_for(shapes)
+        try:
+            state = {n: (array.shape, array.dtype) for n, array in self.state_dict().items()}
+            self.load_state_dict(load_archive(file, state).arrays)
+        except BaseException:
+            for module, attributes in before:
+                module.__dict__.clear()
+                module.__dict__.update(attributes)
+            raise
+        return self
+
+    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
+        """A table of the modules with the shapes and counts of their parameters.
+
+        Args:
+            input_shape: of one example; shows the shape of each output too, and gives layers
+                without a number of inputs their parameters.
+
+        >>> from nnkit import Dense, ReLU, Sequential
+        >>> print(Sequential(Dense(4), ReLU(), Dense(1)).summary(input_shape=(2,)))
+        module  type   output  parameters                count
+        0       Dense  (n, 4)  weight (4, 2), bias (4,)     12
+        1       ReLU   (n, 4)                                0
+        2       Dense  (n, 1)  weight (1, 4), bias (1,)      5
+        total                                               17
+        """
+        outputs = {} if input_shape is None else self._output_shapes(input_shape)
+        rows = [("module", "type", "output", "parameters", "count")]
         total = 0
         counted: set[int] = set()
         for path, module in self.named_modules():
@@ -248,17 +318,35 @@ class Module:
             counted.update(map(id, own.values()))
             total += size
             shapes = ", ".join(f"{n} {p.shape}" for n, p in own.items())
-            rows.append((path or "(self)", type(module).__name__, shapes, f"{size:,}"))
-        rows.append(("total", "", "", f"{total:,}"))
-        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+            output = outputs.get(id(module), "")
+            rows.append((path or "(self)", type(module).__name__, output, shapes, f"{size:,}"))
+        rows.append(("total", "", "", "", f"{total:,}"))
+        columns = [0, 1, 3, 4] if input_shape is None else [0, 1, 2, 3, 4]
+        widths = {i: max(len(row[i]) for row in rows) for i in columns}
         lines = [
-            "  ".join(
-                cell.rjust(w) if i == 3 else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
+            "  ".join(row[i].rjust(w) if i == 4 else row[i].ljust(w) for i, w in widths.items())
             for row in rows
         ]
-        return "\n".join(lines)
+        return "\n".join(line.rstrip() for line in lines)
+
+    def _output_shapes(self, input_shape: tuple[int, ...]) -> dict[int, str]:
+        """What each module gives for n examples, in words, by the module's id."""
+        modules = list(self.modules())
+        before = [(m, m.training, getattr(m, "_last_call", None)) for m in modules]
+        shapes: dict[int, str] = {}
+        try:
+            for module in self.eval().modules():
+                module._last_call = None
+            with no_grad(), np.errstate(all="ignore"):
+                self(Tensor(np.zeros((1, *input_shape))))
+            for module in modules:
+                if module._last_call is not None and isinstance(module._last_call[1], Tensor):
+                    sizes = ("n", *module._last_call[1].shape[1:])
+                    shapes[id(module)] = f"({', '.join(map(str, sizes))})"
+        finally:
+            for module, training, last_call in before:
+                module.training, module._last_call = training, last_call
+        return shapes
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__.copy()  # without the last call and its graph

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,13 +69,26 @@ class Linear(Module):
             self._create(self.in_features)
 
     def _create(self, in_features: int) -> None:
-        """Parameters for this number of inputs: one block, the bias right below Wᵀ."""
+        """Parameters for this number of inputs, drawn."""
+        self._allocate(in_features)
+        self._initialize(np.random.default_rng() if self._generator is None else self._generator)
+
+    def _allocate(self, in_features: int) -> None:
+        """Parameters of zeros, in one block: the bias right below Wᵀ."""
         self.in_features = in_features
         block = np.zeros((in_features + 1, self.out_features), self.dtype)
         self.weight = Parameter(block[:-1].T, name="weight")
         if self.use_bias:
             self.bias = Parameter(block[-1], name="bias")
-        self._initialize(np.random.default_rng() if self._generator is None else self._generator)
+
+    @property
+    def is_sized(self) -> bool:
+        return self.weight is not None
+
+    def _size_for(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        shape = shapes.get("weight", ())
+        if len(shape) == 2 and shape[1]:
+            self._allocate(shape[1])
 
     def _initialize(self, generator: Generator) -> None:
         self._generator = generator

@@ -94,9 +94,8 @@ def _number(title: str, name: str, help: str, *, step: float, **options: Any) ->
 
 def _slider(title: str, name: str, help: str, **options: Any) -> None:
     limits = LIMITS[name]
-    st.slider(
-        _label(title, name), limits.low, limits.high, step=0.05, help=help, **_field(name), **options
-    )
+    low, high = float(limits.low), float(limits.high)
+    st.slider(_label(title, name), low, high, step=0.05, help=help, **_field(name), **options)
 
 
 def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
@@ -156,7 +155,6 @@ def data_group() -> None:
         selection_mode="multi",
         format_func=lambda name: _FEATURE_TITLES.get(name, name),
         help="What the network is given; a fitting feature can replace whole layers.",
-        width="stretch",
         **_bind("features", list(config.features), _use_features),
     )
 
@@ -269,14 +267,14 @@ def _use_schedule(name: str) -> None:
 def popovers() -> None:
     """What is needed seldom, behind buttons in a row."""
     with st.container(horizontal=True, gap="xsmall"):
-        with st.popover("Data", icon=":material/scatter_plot:", help="More about the data"):
+        with st.popover("Data", help="More about the data"):
             _more_data()
-        with st.popover("Optimizer", icon=":material/tune:", help="Settings of the optimizer"):
+        with st.popover("Optimizer", help="Settings of the optimizer"):
             _settings("optimizer", OPTIMIZER_SETTINGS)
             _number("Gradient clipping", "clip_norm",
                     "Shortens longer gradients to this length; 0 for never.", step=0.5)  # fmt: skip
             _schedule()
-        with st.popover("Start & stop", icon=":material/flag:", help="First weights, and the end"):
+        with st.popover("Start, stop", help="First weights, and the end"):
             _start_and_stop()
 
 
@@ -316,7 +314,7 @@ def layer_row() -> None:
     layers = state.experiment().config.layers
     with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center"):
         st.button(
-            "Remove layer",
+            "Layer",
             key="remove_layer",
             icon=":material/remove:",
             help="Takes the last hidden layer away; the weights of the others stay.",
@@ -325,7 +323,7 @@ def layer_row() -> None:
             args=(editing.remove_layer,),
         )
         st.button(
-            "Add layer",
+            "Layer",
             key="add_layer",
             icon=":material/add:",
             help="Another hidden layer, like the last: deeper networks fold space more often.",
@@ -400,8 +398,8 @@ def _layer_details(i: int, layer: Any) -> None:
 # ---- running -----------------------------------------------------------------------------------
 
 
-def run_row() -> None:
-    """Train, Step, Reset, speed, Undo, Redo."""
+def run_row(weights: Callable[[], bytes]) -> None:
+    """Train, Step, Reset, speed, Undo, Redo, and the download of `weights`."""
     running = state.session().running
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
@@ -457,3 +455,24 @@ def run_row() -> None:
                 on_click=attempt,
                 args=(getattr(state, name),),
             )
+        st.download_button(
+            "Weights",
+            weights,
+            "network.npz",
+            "application/octet-stream",
+            key="download_weights",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The trained weights with their configuration, for the Predict page.",
+        )
+
+
+def output_row() -> None:
+    """How the output and the losses are drawn."""
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        for title, key, help in (
+            ("Test points", "show_test", "Draws the points that only test, hollow."),
+            ("Discretize", "discretize", "Shows which class is likelier, not by how much."),
+            ("Log scale", "log_scale", "Losses on a logarithmic axis: small ones come apart."),
+        ):
+            st.toggle(title, key=key, help=help, persist_state="session")

@@ -9,21 +9,35 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from nnkit.config import CUSTOM, LIVE_FIELDS, ExperimentConfig, default_loss
-from nnkit.datasets import Dataset, feature_names
+from nnkit.config import (
+    CUSTOM,
+    HIDDEN_ACTIVATIONS,
+    LIVE_FIELDS,
+    LOSS_RULES,
+    ExperimentConfig,
+    default_loss,
+    recommended,
+)
+from nnkit.datasets import DATASETS, Dataset, feature_names
 from nnkit.errors import NnkitError
 from nnkit.experiment import Experiment
 from pages.parts import link as links
 
 UNDO_LIMIT = 20
 STALE_LINK_SECONDS = 2.0
+SEEDS = ("data_seed", "init_seed")
+RECIPE = (
+    "features", "standardize", "layers", "loss", "optimizer", "optimizer_settings",
+    "learning_rate", "batch_size", "schedule", "schedule_settings", "l1", "l2", "clip_norm", "init",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,7 @@ class Session:
         selected: (layer, unit) of the unit shown large.
         custom: data of the visitor's own with their title.
         pace: (seconds, epoch) of the latest frames, for epochs per second.
+        lock: held while an epoch is trained; a download, served apart, waits for it.
     """
 
     experiment: Experiment
@@ -57,6 +72,7 @@ class Session:
     done: list[Edit] = field(default_factory=list)
     undone: list[Edit] = field(default_factory=list)
     pace: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=30))
+    lock: Lock = field(default_factory=Lock)
     link: str = ""
     linked_at: float = 0.0
 
@@ -195,41 +211,99 @@ def edit(title: str, do: Callable[[], None], undo: Callable[[], None]) -> None:
     record(Edit(title, undo, do))
 
 
+def use_task(task: str) -> None:
+    """Change between classification and regression, with a data set for it."""
+    if task != experiment().config.task:
+        use_dataset({"classification": "spirals", "regression": "sine"}[task])
+
+
+def use_dataset(name: str) -> None:
+    """Learn from another data set, with settings to fit, and say what was chosen and why.
+
+    Where network and training are as recommended for the data set before, they become what is
+    recommended for this one. Where the visitor has made them, they stay as far as they can.
+    """
+    config, custom = experiment().config, session().custom
+    if name == CUSTOM and custom:
+        use_data(*custom)
+        return
+    recipe = recommended(name)
+    title = DATASETS[name].title
+    if config.dataset != CUSTOM and _same(config, recommended(config.dataset), RECIPE):
+        kept = {field: getattr(config, field) for field in ("samples", "train_fraction", *SEEDS)}
+        layers = ", ".join(
+            f"{layer.units} {HIDDEN_ACTIVATIONS[layer.activation]}" for layer in recipe.layers
+        )
+        loss = LOSS_RULES[recipe.loss].title
+        why = (
+            f"{title}: layers {layers}, learning rate {recipe.learning_rate:g} and "
+            f"{loss[0].lower() + loss[1:]} are known to solve it."
+        )
+        adopt(recipe.replace(**kept), why=why)
+        return
+    fields = ("task", "dataset", "dataset_settings", "noise", "imbalance", "label_noise", "outliers")
+    changes = {field: getattr(recipe, field) for field in fields}
+    adopt_fitting(changes, recipe.classes, DATASETS[name].dimensions, f"{title}: the network stays")
+
+
+def use_dataset_setting(name: str, value: int) -> None:
+    """Another number of classes or arms, with a loss to fit."""
+    config = experiment().config
+    settings = {**config.dataset_settings, name: value}
+    title = f"{DATASETS[config.dataset].title}: {value} {name}"
+    adopt_fitting({"dataset_settings": settings}, value, 2, title)
+
+
+def adopt_fitting(
+    changes: dict[str, Any],
+    classes: int,
+    dimensions: int,
+    said: str,
+    data: Dataset | None = None,
+) -> None:
+    """Adopt `changes`, with features and loss changed too where they no longer fit, and say so."""
+    config = experiment().config
+    task = changes.get("task", config.task)
+    possible = feature_names(dimensions)
+    rule = LOSS_RULES[config.loss]
+    if rule.task != task or (rule.binary_only and classes > 2):
+        changes["loss"] = default_loss(task, classes)
+        title = LOSS_RULES[changes["loss"]].title
+        reason = f"{classes} classes" if task == "classification" else "numbers to predict"
+        said += f"; the loss is now {title[0].lower() + title[1:]}, for {reason}"
+    if dimensions != experiment().data.inputs.shape[1] or not set(config.features) <= set(possible):
+        plain = possible if dimensions > 2 else tuple(f"x{i + 1}" for i in range(dimensions))
+        changes["features"] = plain
+        said += f"; the features are its {dimensions} input" + ("s" if dimensions > 1 else "")
+    adopt(config.replace(**changes), data, why=f"{said}.")
+
+
+def _same(one: ExperimentConfig, other: ExperimentConfig, fields: Iterable[str]) -> bool:
+    return all(getattr(one, field) == getattr(other, field) for field in fields)
+
+
 def use_data(data: Dataset, title: str) -> None:
     """Make data of the visitor's own current, with features, loss and output layer to fit.
 
     Raises:
         ConfigError, DataError: the data cannot be learned from; nothing has changed.
     """
-    current, config = session(), experiment().config
-    dimensions = data.inputs.shape[1]
-    possible = feature_names(dimensions)
-    plain = possible if dimensions > 2 else possible[:dimensions]
-    fitting = tuple(name for name in config.features if name in possible)
-    same_kind = config.task == data.task and dimensions == experiment().data.inputs.shape[1]
+    config = experiment().config
     far = bool(np.abs(data.inputs).max() > 3 or data.inputs.std(axis=0).min() < 0.05)
     changes: dict[str, Any] = {
         "task": data.task,
         "dataset": CUSTOM,
         "dataset_settings": {},
-        "samples": max(4, min(len(data), 10_000)),
         "imbalance": 0.0,
         "label_noise": 0.0,
         "outliers": 0.0,
-        "features": fitting if fitting and same_kind else plain,
         "standardize": config.standardize or far,
-        "loss": default_loss(data.task, data.classes),
     }
-    new = config.replace(**changes)
-    said = [f"{title}: {len(data)} samples"]
-    if data.classes:
-        said.append(f"{data.classes} classes, so {new.loss.replace('_', ' ')}")
-    else:
-        said.append("numbers to predict, so mean squared error")
-    if far and not config.standardize:
-        said.append("inputs standardized, since their scales are far from 1")
-    adopt(new, data, why=", ".join(said) + ".")
-    current.custom = (data, title)
+    said = f"{title}: {len(data):,} samples"
+    if changes["standardize"] and not config.standardize:
+        said += "; inputs are standardized, since their scales are far from 1"
+    adopt_fitting(changes, data.classes, data.inputs.shape[1], said, data)
+    session().custom = (data, title)
 
 
 def reset() -> None:
@@ -341,8 +415,8 @@ def follow_link() -> None:
 
 
 def write_link() -> None:
-    """Bring the address bar up to date, if the configuration has changed."""
+    """Bring the address bar up to date. A switch of pages empties it, so this is for every run."""
     current, now = session(), link()
-    if now != current.link or st.query_params.get(links.PARAMETER) != now:
+    if now != current.link:
         current.link, current.linked_at = now, time.monotonic()
-        st.query_params[links.PARAMETER] = now
+    st.query_params[links.PARAMETER] = now

@@ -32,13 +32,13 @@ def plain_number(value: float) -> str:
 
     >>> [plain_number(value) for value in (-0.5, 1 / 3, 2e-7, float("nan"))]
     ['−0.5', '0.3333', '2e−7', 'NaN']
-    """  # noqa: RUF002
+    """
     if np.isnan(value):
         return "NaN"
     if np.isinf(value):
-        return "∞" if value > 0 else "−∞"  # noqa: RUF001
+        return "∞" if value > 0 else "−∞"
     text = re.sub(r"e([+-])0*", r"e\1", f"{value + 0.0:.4g}").replace("e+", "e")
-    return text.replace("-", "−")  # noqa: RUF001
+    return text.replace("-", "−")
 
 
 def plain_formula(text: str) -> str:
@@ -49,7 +49,7 @@ def plain_formula(text: str) -> str:
     """
     text = re.sub(r"\^(-?[0-9]+)(?![.0-9])", lambda m: m[1].translate(_SUPERSCRIPTS), text)
     text = text.replace(" @ ", " ").replace(".T", "ᵀ").replace(" * ", " · ")
-    return text.replace("-", "−")  # noqa: RUF001
+    return text.replace("-", "−")
 
 
 # ---- LaTeX ---------------------------------------------------------------------------------------
@@ -96,13 +96,13 @@ def latex_gradient(output: str, name: str) -> str:
 
 
 def latex_expression(expression: Expression) -> str:
-    r"""A formula with the names it gives, one after the other.
+    r"""A formula in lines: the names that it gives, then the result L.
 
     >>> latex_expression(parse("z = x / 2; sqrt(z^2)"))
-    'z = \\frac{x}{2}\\qquad \\sqrt{z^{2}}'
+    '\\begin{aligned} z & = \\frac{x}{2} \\\\ L & = \\sqrt{z^{2}} \\end{aligned}'
     """
-    parts = [f"{latex_name(name)} = {_latex(node, {})}" for name, node in expression.assignments]
-    return r"\qquad ".join([*parts, _latex(expression.result, {})])
+    parts = [*expression.assignments, ("L", expression.result)]
+    return _block("aligned", (f"{latex_name(name)} & = {_latex(node, {})}" for name, node in parts))
 
 
 def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
@@ -115,7 +115,7 @@ def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
     arrays = {symbol for symbol, value in step.symbols.items() if value.ndim}
     result = latex_value(part.edge.gradient)
     sides = [_latex_formula(part.formula, words, arrays) for words in (names, numbers)]
-    sides = [side for side in dict.fromkeys(sides) if side and side != result]
+    sides = [side for side in dict.fromkeys(sides) if side not in ("", "-0", result)]
     written = " = ".join([*sides[1:], result])
     text = rf"{sides[0]} \\ & = {written}" if len(sides) > 1 else " = ".join([*sides, result])
     if part.because:
@@ -139,6 +139,11 @@ def _latex_formula(formula: str, words: Mapping[str, str], arrays: Set[str]) -> 
         where = _latex(parse(condition, "abc").result, words) if condition else r"\text{else}"
         rows.append(f"{_latex(parse(result, 'g').result, words)} & {where}")
     return _block("cases", rows)
+
+
+def _block(kind: str, rows: Iterable[str]) -> str:
+    body = r" \\ ".join(rows)
+    return rf"\begin{{{kind}}} {body} \end{{{kind}}}"
 
 
 _FUNCTIONS = {
@@ -200,7 +205,8 @@ def _latex(
             both = _touches(left, arrays) and _touches(right, arrays)
             sign = r"\odot" if symbol == "*" and both else _SIGNS.get(symbol, symbol)
             tighter = own if symbol == "+" else own + 1
-            text = f"{_latex(left, words, arrays, own)} {sign} "
+            leads = symbol == "*" and words and isinstance(left, Name | Negate)
+            text = f"{_latex(left, words, arrays, 1 if leads else own)} {sign} "
             text += _latex(right, words, arrays, max(tighter, 2))
     return rf"\left({text}\right)" if own < binding else text
 

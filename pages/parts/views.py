@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from nnkit.datasets import feature_names
 from nnkit.experiment import Experiment
+from nnkit.predictor import Predictor
 from pages.parts import figures
 from pages.parts.network_view import LayerView, NetworkFrame
 
@@ -143,3 +144,62 @@ def network_frame(
         silenced=frozenset(experiment.silenced),
         selected=selected,
     )
+
+
+# ---- of a predictor, which may come from a file and knows no data --------------------------------
+
+
+def predictor_reach(predictor: Predictor) -> float:
+    """How far to look from 0: 1.2, or as far as the data it was standardized on seem to go."""
+    scaler, raw = predictor.standardizer, predictor.config.features
+    if scaler is None or set(raw) - {f"x{i + 1}" for i in range(len(predictor.input_names))}:
+        return REACH
+    return max(REACH, float((np.abs(scaler.mean) + 2.5 * scaler.scale).max()))
+
+
+def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Predictions for points (n, d) as named columns: probabilities and classes, or numbers."""
+    predicted = predictor.predict(points)
+    names = predictor.class_names
+    if not names:
+        return {"prediction": predicted}
+    if predicted.ndim == 1:
+        likeliest = (predicted > 0.5).astype(int)
+        columns = {f"P({names[1]})": predicted}
+    else:
+        likeliest = predicted.argmax(axis=1)
+        columns = {f"P({name})": predicted[:, k] for k, name in enumerate(names)}
+    return {"class": np.array(names)[likeliest], **columns}
+
+
+def plane_figure(predictor: Predictor, far: float, points: NDArray[Any]) -> figures.Figure:
+    """What a predictor says over its line or plane from -far to far, with `points` marked.
+
+    With more than two inputs the first two are shown, the others at their training mean (or 0).
+    """
+    names, dimensions = predictor.input_names, len(predictor.input_names)
+    axis = np.linspace(-far, far, RESOLUTION, dtype=np.float32)
+    nothing = (np.empty((0, min(dimensions, 2)), np.float32), np.empty(0, np.float32))
+    if dimensions == 1:
+        predicted = predictor.predict(points) if len(points) else np.empty(0)
+        values = predictor.predict(axis[:, None])
+        return figures.regression_curve(axis, values, (points, predicted), input_name=names[0])
+    x2, x1 = np.meshgrid(axis, axis, indexing="ij")
+    plane = np.zeros((x1.size, dimensions), np.float32)
+    if dimensions > 2 and predictor.standardizer is not None:
+        plane[:] = predictor.standardizer.mean
+    plane[:, 0], plane[:, 1] = x1.ravel(), x2.ravel()
+    predicted = predictor.predict(plane)
+    grid = predicted.reshape(RESOLUTION, RESOLUTION, *predicted.shape[1:])
+    where = (-far, far, -far, far)
+    if predictor.class_names:
+        return figures.decision_boundary(
+            grid,
+            where,
+            class_names=predictor.class_names,
+            input_names=names[:2],
+            highlight=points[:, :2],
+        )
+    limit = float(np.abs(predicted).max()) or 1.0
+    marked = (points[:, :2], predictor.predict(points)) if len(points) else nothing
+    return figures.regression_surface(grid, where, marked, limit=limit, input_names=names[:2])

@@ -331,7 +331,7 @@ def app_url(tmp_path_factory):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=path.parent) as server:
         assert any("http://" in line for line in server.stdout), "the app did not start"
         yield f"http://localhost:{port}"
-        server.terminate()
+        server.kill()  # asked to terminate, Streamlit may wait for ever
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The pieces of the Data page: four sources of data, and a look at the data of now."""

@@ -1,0 +1,182 @@
+"""The charts of the Evaluate page that `figures` does not hold. Nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.datasets import Dataset
+from nnkit.evaluation import ClassificationReport
+from nnkit.experiment import Experiment
+from nnkit.metrics import RocCurve
+from nnkit.validation import Fold, Spread
+from pages.parts import figures, views
+from pages.parts.figure_parts import (
+    MUTED,
+    POSITIVE,
+    TEXT,
+    axis,
+    largest,
+    layout,
+    line,
+    markers,
+    note,
+    round_up,
+    safe_text,
+    segment,
+    thin,
+    unit_square,
+)
+from pages.parts.palette import CLASSES
+
+BARS = 25
+
+
+def plane(experiment: Experiment, data: Dataset, marked: NDArray[np.int64]) -> figures.Figure:
+    """The network's output under the points of `data`, with the rows `marked` ringed.
+
+    With one input and classes, the points stand on a line for each class.
+    """
+    inputs, names = data.inputs, views.input_names(experiment)
+    where, far = views.extent(experiment), views.reach(experiment)
+    if inputs.shape[1] == 1 and data.task == "regression":
+        x = np.linspace(-far, far, 240, dtype=np.float32)
+        points = (inputs, data.targets)
+        figure = figures.regression_curve(
+            x, experiment.grid(240, far), points, input_name=names[0]
+        )
+        return ringed(figure, np.column_stack((inputs, data.targets))[marked])
+    grid = experiment.grid(views.RESOLUTION, far)
+    if inputs.shape[1] == 1:
+        grid = np.repeat(grid[None], len(grid), axis=0)
+        inputs = np.column_stack((inputs, data.targets))
+        names, where = (*names, "class"), (-far, far, -0.6, data.classes - 0.4)
+    else:
+        inputs = inputs[:, experiment.shown_inputs]
+    points = (inputs, data.targets)
+    if data.task == "regression":
+        figure = figures.regression_surface(grid, where, points, input_names=names)
+    else:
+        figure = figures.decision_boundary(
+            grid, where, points, class_names=data.class_names, input_names=names
+        )
+    return ringed(figure, inputs[marked])
+
+
+def ringed(figure: figures.Figure, points: NDArray[Any]) -> figures.Figure:
+    """The figure with a ring around each of the points (k, 2)."""
+    ring = markers(points, "marked", TEXT, symbol="circle-open", size=14)
+    ring["marker"]["line"] = {"width": 2}
+    ring |= {"hoverinfo": "skip", "hovertemplate": None}
+    return {**figure, "data": [*figure["data"], ring]}
+
+
+def matrix(
+    counts: NDArray[np.int64], class_names: Sequence[str], marked: tuple[int, int] | None
+) -> figures.Figure:
+    """The confusion matrix with a frame around the cell whose points are marked."""
+    figure = figures.confusion_matrix(counts, class_names)
+    if marked is not None:
+        row, column = marked
+        frame = {
+            "type": "rect", "x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48,
+            "y1": row + 0.48, "line": {"color": TEXT, "width": 2},
+        }  # fmt: skip
+        figure["layout"]["shapes"] = [frame]
+    return figure
+
+
+def roc_of_classes(report: ClassificationReport) -> figures.Figure:
+    """A ROC curve for each class against the rest, with their areas; undefined ones are left out."""
+    traces, entries = [], []
+    for label, name in enumerate(report.data.class_names):
+        one = report.against_rest(label)
+        curve, colour, area = one.roc, CLASSES[label % len(CLASSES)], one.area
+        if np.isnan(area):
+            continue
+        kept = thin(curve.true_positive_rate, curve.false_positive_rate)
+        trace = line(
+            curve.false_positive_rate[kept], curve.true_positive_rate[kept], safe_text(name), colour
+        )
+        trace["line"]["shape"] = "hv"
+        trace["hovertemplate"] = (
+            "true positives %{y:.1%}<br>false positives %{x:.1%}<extra>%{fullData.name}</extra>"
+        )
+        traces.append(trace)
+        mark = f'<span style="color:{colour}"><b>—</b></span>'
+        entries.append(f"{mark} {safe_text(name, 12)} {area:.3f}")
+    chart = unit_square("false positive rate", "true positive rate")
+    chart["annotations"] = [
+        note("<br>".join(entries), x=1, y=0.03, xanchor="right", yanchor="bottom", align="right")
+    ]
+    return {"data": traces, "layout": chart}
+
+
+def roc(curve: RocCurve, *, area: float, threshold: float) -> figures.Figure:
+    """The ROC curve of a yes-or-no question, with its area and the threshold's place on it."""
+    return figures.roc(*curve, area=area, threshold=threshold)
+
+
+def residual_histogram(residuals: NDArray[np.float64]) -> figures.Figure:
+    """How many residuals are how large; after a good fit, a narrow heap around zero."""
+    limit = round_up(largest(residuals))
+    counts, edges = np.histogram(residuals, bins=BARS, range=(-limit, limit))
+    bars = {
+        "type": "bar",
+        "x": (edges[:-1] + edges[1:]) / 2,
+        "y": counts,
+        "width": np.diff(edges),
+        "customdata": np.column_stack((edges[:-1], edges[1:])),
+        "marker": {"color": POSITIVE, "line": {"width": 0}},
+        "hovertemplate": "%{y} points<br>%{customdata[0]:.3~g} to %{customdata[1]:.3~g}"
+        "<extra></extra>",
+    }
+    chart = layout(
+        xaxis=axis("target minus predicted", [-limit, limit], nticks=6, showgrid=False),
+        yaxis=axis("points", [0, round_up(float(counts.max()))], nticks=5),
+        shapes=[segment(0, 0, 0, 1, yref="paper")],
+        bargap=0.08,
+    )
+    return {"data": [bars], "layout": chart}
+
+
+def fold_scores(done: Sequence[Fold], folds: int, test: Spread | None, *, name: str) -> figures.Figure:
+    """Train and test score of every fold, with the mean of the test scores and one deviation."""
+    number = np.array([fold.number for fold in done], dtype=np.float32)
+    scores = {
+        "train": np.array([fold.latest.train_score for fold in done]),
+        "test": np.array([fold.latest.test_score for fold in done]),
+    }
+    traces = []
+    for part, colour in (("train", MUTED), ("test", TEXT)):
+        points = np.column_stack((number, scores[part]))
+        trace = markers(points, part, colour, size=8, hollow=part == "train")
+        trace["hovertemplate"] = "fold %{x}<br>%{y:.4f}<extra>%{fullData.name}</extra>"
+        traces.append(trace)
+    shapes = []
+    if test is not None:
+        across = {"x0": 0, "x1": 1, "xref": "paper", "layer": "below"}
+        spread = 0.0 if np.isnan(test.deviation) else test.deviation
+        shapes = [
+            {"type": "rect", **across, "y0": test.mean - spread, "y1": test.mean + spread,
+             "fillcolor": POSITIVE, "opacity": 0.15, "line": {"width": 0}},
+            {"type": "line", **across, "y0": test.mean, "y1": test.mean,
+             "line": {"color": POSITIVE, "width": 1.5}},
+        ]  # fmt: skip
+    legend = (
+        f'<span style="color:{MUTED}">○</span> train   ● test   '
+        f'<span style="color:{POSITIVE}"><b>—</b></span> mean test ± deviation'
+    )
+    finite = np.concatenate([*scores.values(), [0.9]])
+    low = float(np.floor(10 * np.nanmin(finite)) / 10)
+    chart = layout(
+        xaxis=axis("fold", [0.5, folds + 0.5], tickmode="linear", dtick=1, showgrid=False),
+        yaxis=axis(safe_text(name), [max(low, -1.0) - 0.005, 1.02], nticks=6),
+        shapes=shapes,
+        margin={"l": 46, "r": 8, "t": 24, "b": 38},
+        annotations=[note(legend, x=0, y=1, xref="paper", yref="paper", yanchor="bottom")],
+    )
+    return {"data": traces, "layout": chart}

@@ -1,0 +1,100 @@
+"""Predict: a trained network, from the Train page or a file, answers for points and the plane."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from nnkit.errors import NnkitError
+from nnkit.predictor import Predictor
+from pages.parts import state, views
+from pages.parts.live_plot import live_plot
+
+PLOT_HEIGHT = 560
+
+
+def chosen() -> tuple[Predictor, str]:
+    """The predictor of the uploaded file, else that of the current experiment; and its name."""
+    file = st.file_uploader(
+        "Weights file",
+        type="npz",
+        key="upload_weights",
+        max_upload_size=20,
+        help="A file downloaded from the Train page. Without one, the current network answers.",
+    )
+    if file is not None:
+        try:
+            return Predictor.load(file), file.name
+        except NnkitError as error:
+            st.error(str(error), title="This file was not used", icon=":material/block:")
+    return state.experiment().predictor, "The current network"
+
+
+def describe(predictor: Predictor, name: str) -> str:
+    config = predictor.config
+    current = predictor is state.experiment().predictor
+    epoch = state.experiment().epoch if current else predictor.epoch
+    sizes = [len(config.features), *(layer.units for layer in config.layers)]
+    outputs = predictor.network.output.weights.shape[0]
+    shape = "–".join(map(str, [*sizes, outputs]))
+    trained = f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
+    return f"{name}: {shape} on {config.dataset}, trained for {trained}."
+
+
+def typed_points(names: tuple[str, ...]) -> np.ndarray:
+    """The points in the table, (n, d); rows that are not complete are left out."""
+    key = f"points_{len(names)}"
+    if key not in st.session_state:  # the page was opened anew: begin with what was typed before
+        rows = [[0.0] * len(names), [0.5] * len(names)]
+        start = st.session_state.get(f"{key}_typed", np.array(rows))
+        st.session_state[f"{key}_start"] = start
+    table = st.data_editor(
+        pd.DataFrame(st.session_state[f"{key}_start"], columns=list(names)),
+        key=key,
+        num_rows="dynamic",
+        hide_index=True,
+        height=240,
+        column_config={
+            name: st.column_config.NumberColumn(width="small") for name in names
+        },
+        alt="Points to predict",
+    )
+    points = table.to_numpy(dtype=float, na_value=np.nan)
+    points = points[~np.isnan(points).any(axis=1)]
+    st.session_state[f"{key}_typed"] = points
+    return points
+
+
+state.pause()
+left, right = st.columns([2, 3], gap="medium")
+with left:
+    predictor, name = chosen()
+    st.caption(describe(predictor, name))
+    st.markdown("**Points** – type inputs, add rows below", help="Numbers are taken as float32.")
+    points = typed_points(predictor.input_names)
+    try:
+        answers = views.answers(predictor, points) if len(points) else {}
+    except NnkitError as error:
+        st.error(str(error), icon=":material/block:")
+        points, answers = points[:0], {}
+    inputs = dict(zip(predictor.input_names, points.T, strict=True))
+    st.dataframe(
+        pd.DataFrame({**inputs, **answers}),
+        hide_index=True,
+        height=240,
+        column_config={
+            column: st.column_config.NumberColumn(format="%.9g")
+            for column in answers
+            if column != "class"
+        },
+        alt="Predictions for the points",
+    )
+with right:
+    if len(predictor.input_names) > 2:
+        shown = " and ".join(predictor.input_names[:2])
+        st.caption(f"Over {shown}; the other inputs stand at their training mean, or 0.")
+    live_plot(
+        views.plane_figure(predictor, views.predictor_reach(predictor), points),
+        key="plane",
+        height=PLOT_HEIGHT,
+        label="Predictions over the inputs, with the typed points",
+    )

@@ -1,0 +1,30 @@
+"""Train: data, network and output on one screen."""
+
+from functools import partial
+
+import streamlit as st
+
+from pages.parts import controls, state, training
+
+with st.sidebar:
+    with st.container(gap="xsmall"):
+        st.subheader("Data")
+        controls.data_group()
+    with st.container(gap="xsmall"):
+        st.subheader("Training")
+        controls.training_group()
+        controls.popovers()
+    st.caption(
+        f"{controls.LIVE} acts at once  {controls.REBUILDS} starts training again. "
+        "The address bar holds all of it: copy it to share."
+    )
+
+controls.run_row(partial(training.weights_file, state.session()))
+status = st.container()
+controls.layer_row()
+grid = st.grid(2, min_column_width=430, gap="small")
+network = grid.cell()
+with grid.cell():
+    controls.output_row()
+    output, below = st.container(), st.container()
+training.live(training.Places(status, network, output, below))
