@@ -245,7 +245,7 @@ class Program:
             f"def run({lists}, {bound}):\n    for {targets}, in zip({lists}):\n        {body}\n"
         )
         exec(compile(source, "<captured step>", "exec"), self._scope)
-        run: Callable[..., None] = self._scope["run"]
+        run: Callable[..., None] = self._scope.pop("run")  # no cycle: freed as soon as dropped
         return run
 
     def views(self, storage: Storage, memory: Array) -> tuple[Any, ...]:

@@ -87,7 +87,7 @@ class TrainingStep:
             # One batch that holds everything needs no shuffling.
             order = _orders(n, epochs, generator if size < n else None)
             losses.append(self._run(x, y, order.reshape(-1, size)))
-        return np.concatenate(losses)
+        return np.concatenate(losses) if losses else np.empty(0, x.dtype)
 
     def _as_data(self, values: Any) -> Array:
         """`values` as an array in the dtype of the parameters."""
@@ -131,9 +131,11 @@ class TrainingStep:
     def _refresh(self) -> None:
         """Forget the captured steps if anything that they take for granted has changed."""
         self.optimizer.pack()
-        if self._watch is None or not self._watch.same():
+        owners = (self.model, self.loss, self.optimizer)
+        if self._watch is None or self._watch.owners != owners or not self._watch.same():
             self._plans.clear()
-            self._watch = Watch(self.model, self.loss, self.optimizer)
+            self._watch = Watch(*owners)
+            self.reason = "" if self.capture else "capture=False"
 
     def _try_capture(self, x: Array, y: Array) -> _Plan | None:
         state = _State(self.model, self.loss, self.optimizer)
@@ -152,8 +154,8 @@ class TrainingStep:
                 for a, b in zip(expected, state.now(), strict=True)
             ):
                 raise Uncapturable("the replayed step gave other numbers than the plain one")
-        except Uncapturable as error:
-            self.reason = str(error)
+        except Exception as error:  # a plain step will fail in the same way, or not at all
+            self.reason = str(error) or type(error).__name__
             return None
         finally:
             state.restore()
@@ -254,6 +256,8 @@ class _Plan:
                 self.loop(batches[done:stop], self.steps[done:stop])
                 optimizer.steps += stop - done
                 done = stop
+            if self.deferred:
+                self.loss.check_predictions(self.stacked[:count])
             losses = self._losses(count, slots)
         for parameter in optimizer.parameters:
             parameter._version += 1

@@ -96,6 +96,8 @@ of elements of a. The formulas are Python as well as mathematics. Where the grad
 mean is g, every summand gets it.
 """
 
+_OF_WHOLE_ARRAYS = ("crossentropy", "linear", "matmul", "mean", "sum")
+
 _DEFINITIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "add": "{} + {}",
@@ -348,7 +350,7 @@ def parse_expression(text: str) -> expressions.Expression:
     Traceback (most recent call last):
     nnkit.errors.ExpressionError: a comparison jumps from 0 to 1 and has no gradient
     """
-    expression = expressions.parse(text, _variables(text))
+    expression = expressions.parse(text, _variables(text[: expressions.MAX_LENGTH]))
     if expression.is_threshold:
         place = re.search("[<>]", text)
         position = place.start() if place else 0
@@ -483,10 +485,8 @@ def _formula(node: GraphNode, edge: GraphEdge, symbols: Mapping[str, Array]) -> 
     source = symbols[operands[edge.position]] if edge.position < len(operands) else None
     if edge.position >= len(formulas) or source is None:
         return "", ""
-    elementwise = "@" not in "".join(formulas)
-    stretched = elementwise and node.shape not in ((), source.shape)
-    if stretched:  # the formula does not speak of the sum over the stretched axes
-        return "", ""
+    if node.operation not in _OF_WHOLE_ARRAYS and node.shape != source.shape:
+        return "", ""  # the formula does not speak of the sum over the axes that were stretched
     formula = formulas[edge.position]
     return (formula, "") if node.value.size != 1 else _case(formula, symbols)
 

@@ -125,7 +125,9 @@ class Index(Function):
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs
         if is_basic_index(self.index):
-            return np.asarray(x[self.index]), x.shape
+            parts = self.index if isinstance(self.index, tuple) else (self.index,)
+            # With `...` a single element is a view too, and not a NumPy scalar.
+            return x[parts if Ellipsis in parts else (*parts, ...)], x.shape
         return k.gather(x, index=self.index), x.shape
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
@@ -161,7 +163,7 @@ class Stack(Function):
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         parts = np.moveaxis(grad, self.axis, 0)
-        return [parts[i] if need else None for i, need in enumerate(needs)]
+        return [parts[i, ...] if need else None for i, need in enumerate(needs)]
 
 
 class Identity(Function):

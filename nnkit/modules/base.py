@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import GraphError, ShapeError
+from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
 from ..tensor import Parameter, Tensor, _cotangent, backpropagate, no_grad
 
@@ -277,11 +277,15 @@ class Module:
         waiting = [(path, m) for path, m in self.named_modules() if not m.is_sized]
         before = [(m, dict(m.__dict__)) for _, m in waiting]
         found = load_archive(file).arrays if waiting else {}
-        for path, module in waiting:
-            start = f"{path}." if path else ""
-            shapes = {n.removeprefix(start): a.shape for n, a in found.items()}
-            module._size_for(shapes)
         try:
+            for path, module in waiting:
+                start = f"{path}." if path else ""
+                module._size_for({n.removeprefix(start): a.shape for n, a in found.items()})
+                if not module.is_sized:
+                    raise FileError(
+                        f"the file does not say how many inputs {path or type(module).__name__} "
+                        f"has: there is no matrix {start}weight"
+                    )
             state = {n: (array.shape, array.dtype) for n, array in self.state_dict().items()}
             self.load_state_dict(load_archive(file, state).arrays)
         except BaseException:

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from nnkit.datasets import Dataset
 from nnkit.evaluation import ClassificationReport
 from nnkit.experiment import Experiment
-from nnkit.metrics import RocCurve
 from nnkit.validation import Fold, Spread
 from pages.parts import figures, views
 from pages.parts.figure_parts import (
     MUTED,
-    POSITIVE,
     TEXT,
     axis,
     largest,
@@ -30,7 +28,7 @@ from pages.parts.figure_parts import (
     thin,
     unit_square,
 )
-from pages.parts.palette import CLASSES
+from pages.parts.palette import CLASSES, POSITIVE
 
 BARS = 25
 
@@ -113,11 +111,6 @@ def roc_of_classes(report: ClassificationReport) -> figures.Figure:
         note("<br>".join(entries), x=1, y=0.03, xanchor="right", yanchor="bottom", align="right")
     ]
     return {"data": traces, "layout": chart}
-
-
-def roc(curve: RocCurve, *, area: float, threshold: float) -> figures.Figure:
-    """The ROC curve of a yes-or-no question, with its area and the threshold's place on it."""
-    return figures.roc(*curve, area=area, threshold=threshold)
 
 
 def residual_histogram(residuals: NDArray[np.float64]) -> figures.Figure:

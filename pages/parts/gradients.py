@@ -1,13 +1,15 @@
 """The parts of the Gradients page, from top to bottom.
 
-What is shown follows from `example` (None for a formula of the visitor's own), `formula`, a
-`value_<name>` for each variable, and `backward_step`: how many steps have been done.
+What is shown follows from `gradient_example` (None for a formula of the visitor's own),
+`gradient_formula`, a `gradient_value_<name>` for each variable, and `backward_step`: how many
+steps of the backward pass have been done.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import streamlit as st
 
 from nnkit.errors import ExpressionError
@@ -19,7 +21,7 @@ from nnkit.walkthrough import (
     walk_through,
     walk_through_expression,
 )
-from pages.parts.graph_examples import DEFAULT_VALUE, EXAMPLES
+from pages.parts.graph_examples import DEFAULT_VALUE, EXAMPLES, Example
 from pages.parts.graph_view import graph_view
 from pages.parts.typeset import (
     latex_expression,
@@ -31,28 +33,29 @@ from pages.parts.typeset import (
     plain_number,
 )
 
-MOST_NODES = 150
 FIRST = "Neuron"
+MOST_NODES = 150
+_OK, _WRONG = ":green[:material/check_circle:]", ":red[:material/cancel:]"
+_CORNER = ":orange[:material/change_history:]"
 
 
 # ---- what to look at -----------------------------------------------------------------------------
 
 
 def chosen_walk() -> Walkthrough | None:
-    """Ask for a formula and its values; None, with a word about it, where there is none."""
-    if "formula" not in st.session_state:
-        st.session_state.example = FIRST
+    """Ask for a formula and its values; None, with a word about it, where they do not do."""
+    if "gradient_formula" not in st.session_state:
+        st.session_state.gradient_example = FIRST
         _pick()
     st.pills(
         "Examples",
         list(EXAMPLES),
-        key="example",
-        label_visibility="collapsed",
+        key="gradient_example",
         on_change=_pick,
         persist_state="session",
-        help="Each shows something else; the formula and its values can be changed afterwards.",
+        label_visibility="collapsed",
     )
-    example = EXAMPLES.get(st.session_state.example or "")
+    example = _example()
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="center")
     if example and example.function:
         left.text_input(
@@ -61,32 +64,28 @@ def chosen_walk() -> Walkthrough | None:
             disabled=True,
             help="This one works on arrays. Choose another example to write a formula.",
         )
-        st.caption(example.lesson)
+        right.latex(example.latex, width="content")
         return walk_through(example.function, example.values)
     text = left.text_input(
         "Formula",
-        key="formula",
+        key="gradient_formula",
         on_change=_edited,
         persist_state="session",
         max_chars=500,
-        help="Variables are single letters, with a number if you like: x, y, w, b, x1. "
-        "Known are + - * / ^, sin cos exp log sqrt abs tanh sigmoid relu softplus max min, pi, e; "
-        "`a = ...;` gives a part a name.",
+        help="Variables are single letters, with a number if you like: x, y, w, b, x1. Known are "
+        "+ - \\* / ^, sin cos exp log sqrt abs tanh sigmoid relu softplus max min, pi and e. "
+        "`a = x*y; a^2` gives a part a name.",
     )
     try:
         expression = parse_expression(text)
     except ExpressionError as error:
-        st.error(
-            f"{_escaped(str(error))[:1].upper()}{_escaped(str(error))[1:]}", icon=":material/error:"
-        )
+        message = str(error)
+        st.error(_escaped(message[:1].upper() + message[1:]), icon=":material/error:")
         st.code(point_at(text, error.position), language=None)
         return None
     size = r"\footnotesize" if len(expression.assignments) > 1 else ""
-    right.latex(rf"{size} {latex_expression(expression)}", width="content")
-    values = _values(expression.variables)
-    if example:
-        st.caption(example.lesson)
-    walk = walk_through_expression(text, values)
+    right.latex(f"{size} {latex_expression(expression)}", width="content")
+    walk = walk_through_expression(text, _values(expression.variables))
     if len(walk.graph.nodes) > MOST_NODES:
         st.warning(
             f"The graph has {len(walk.graph.nodes)} nodes, more than the {MOST_NODES} that can be "
@@ -97,38 +96,39 @@ def chosen_walk() -> Walkthrough | None:
     return walk
 
 
+def _example() -> Example | None:
+    return EXAMPLES.get(st.session_state.gradient_example or "")
+
+
 def _pick() -> None:
-    """Take over the formula and the values of the example that was clicked."""
+    """Take over formula and values of the example that was clicked."""
     st.session_state.backward_step = 0
-    example = EXAMPLES.get(st.session_state.example or "")
+    example = _example()
     if example and not example.function:
-        st.session_state.formula = example.text
+        st.session_state.gradient_formula = example.text
         for name, value in example.values.items():
-            st.session_state[f"value_{name}"] = value
-    elif "formula" not in st.session_state:
-        st.session_state.formula = EXAMPLES[FIRST].text
+            st.session_state[f"gradient_value_{name}"] = value
 
 
 def _edited() -> None:
-    st.session_state.example = None
+    st.session_state.gradient_example = None
     st.session_state.backward_step = 0
 
 
 def _values(names: tuple[str, ...]) -> dict[str, float]:
-    """A field for each variable."""
+    """A field for each variable; one that was emptied counts as 0."""
     with st.container(horizontal=True, gap="xsmall"):
         for name in names:
-            st.session_state.setdefault(f"value_{name}", DEFAULT_VALUE)
+            st.session_state.setdefault(f"gradient_value_{name}", DEFAULT_VALUE)
             st.number_input(
                 f"${latex_name(name)}$",
-                key=f"value_{name}",
+                key=f"gradient_value_{name}",
                 step=0.1,
                 format="%.4g",
                 width=96,
                 persist_state="session",
             )
-    given = {name: st.session_state[f"value_{name}"] for name in names}
-    return {name: 0.0 if value is None else float(value) for name, value in given.items()}
+    return {name: float(st.session_state[f"gradient_value_{name}"] or 0.0) for name in names}
 
 
 # ---- the pass ------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def stepper(walk: Walkthrough) -> int:
     position = min(st.session_state.setdefault("backward_step", 0), last)
     buttons = (
         ("First", "first_page", 0, None, "Back to where only the values are known."),
-        ("Back", "chevron_left", position - 1, "B", "One operation back."),
+        ("Back", "chevron_left", position - 1, "B", "Takes the last step back."),
         ("Next", "chevron_right", position + 1, "N", "The next operation sends its gradients."),
         ("Last", "last_page", last, None, "To the end of the backward pass."),
     )
@@ -157,7 +157,14 @@ def stepper(walk: Walkthrough) -> int:
                 shortcut=shortcut,
                 help=help,
             )
-        st.markdown(_where(walk, position))
+        if position == 0:
+            st.markdown(f"The values are known. {_count(last, 'step')} back to the variables.")
+        elif position < last:
+            st.markdown(f"**Step {position} of {last}**")
+        else:
+            st.markdown(f"**Step {position} of {last}**: every variable has its gradient.")
+    if example := _example():
+        st.caption(example.lesson)
     return position
 
 
@@ -165,30 +172,24 @@ def _go(position: int) -> None:
     st.session_state.backward_step = position
 
 
-def _where(walk: Walkthrough, position: int) -> str:
-    if position == 0:
-        return f"Values are computed. {len(walk.steps)} steps back to the variables."
-    return f"**Step {position} of {len(walk.steps)}**"
-
-
 def graph(walk: Walkthrough, position: int) -> None:
-    """The picture, a word where the values are not numbers, and the graph as text."""
-    graph_view(walk, position, key="graph", on_step=_go)
-    bad = next(
-        (n for n in walk.graph.nodes if n.operation and not math.isfinite(n.value.sum())), None
-    )
-    if bad is not None:
-        name, definition = walk.names[bad.id], plain_formula(walk.definitions[bad.id])
-        st.warning(
-            f"{name} = {definition} is {plain_number(float(bad.value.sum()))} at these values: "
-            "what is computed from it has no meaning.",
-            icon=":material/warning:",
-        )
+    """The picture, and a word where the values are not numbers any more."""
+    graph_view(walk, position, key="gradient_graph", on_step=_go)
+    for node in walk.graph.nodes:
+        if node.operation and not np.isfinite(node.value).all():
+            name, definition = walk.names[node.id], walk.definitions[node.id]
+            value = plain_number(float(node.value.sum()))
+            st.warning(
+                f"{_escaped(plain_formula(f'{name} = {definition}'))} is {value} here: what is "
+                "computed from it has no meaning.",
+                icon=":material/warning:",
+            )
+            return
 
 
 def details(walk: Walkthrough, position: int) -> None:
     """What the current step does, the check beside it, and the graph as text."""
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([4, 3], gap="medium")
     with left:
         if position == 0:
             _start(walk)
@@ -203,6 +204,7 @@ def details(walk: Walkthrough, position: int) -> None:
             text,
             "graph.dot",
             "text/vnd.graphviz",
+            key="download_dot",
             icon=":material/download:",
             on_click="ignore",
         )
@@ -213,30 +215,33 @@ def _start(walk: Walkthrough) -> None:
     result = latex_name(walk.names[-1])
     st.markdown("**The backward pass**")
     st.markdown(
-        f"How much does ${result}$ change when a box changes a little? For ${result}$ itself that "
-        f"is ${latex_gradient(walk.names[-1], walk.names[-1])} = 1$. From there each operation, "
-        "the last one first, multiplies the gradient it receives by its own slope and sends the "
-        "product to its operands; where a box is used more than once, what arrives adds up."
+        f"How much does the result ${result}$ change when a box changes a little? For ${result}$ "
+        f"itself that is ${latex_gradient(walk.names[-1], walk.names[-1])} = 1$. From there each "
+        "operation, the last one first, multiplies the gradient it receives by its own slope and "
+        "sends the product to its operands. A box that is used more than once adds up what "
+        "arrives."
     )
 
 
 def _step(walk: Walkthrough, step: Step) -> None:
     name, definition = walk.names[step.node.id], walk.definitions[step.node.id]
-    assert step.node.gradient is not None
-    received = f"{latex_gradient(walk.names[-1], name)} = {latex_value(step.node.gradient)}"
-    st.markdown(f"**{plain_formula(f'{name} = {definition}')}** receives ${received}$ and sends")
+    gradient = latex_value(step.symbols["g"])
+    st.markdown(
+        f"**{_escaped(plain_formula(f'{name} = {definition}'))}** receives "
+        f"${latex_gradient(walk.names[-1], name)} = {gradient}$ and sends"
+    )
+    size = r"\small" if any(part.total.ndim for part in step.parts) else ""
     lines = r" \\[6pt] ".join(latex_part(walk, step, part) for part in step.parts)
-    size = r"\small" if any(part.edge.gradient.ndim for part in step.parts) else ""
     st.latex(rf"{size} \begin{{aligned}} {lines} \end{{aligned}}", width="content")
     st.text(f"Rule: {step.node.rule}")
     for part in step.parts:
         uses = part.earlier + part.missing + 1
         if uses > 1:
-            operand = walk.names[part.edge.source]
-            so_far = "complete" if not part.missing else f"{part.missing} to come"
+            operand = latex_name(walk.names[part.edge.source])
+            rest = f"{part.missing} to come" if part.missing else "complete"
             st.caption(
-                f"${latex_name(operand)}$ is used {uses} times: part {part.earlier + 1} arrives, "
-                f"which makes ${latex_value(part.total)}$ ({so_far})."
+                f"${operand}$ is used {uses} times: part {part.earlier + 1} arrives, which makes "
+                f"${latex_value(part.total)}$ ({rest})."
             )
 
 
@@ -249,43 +254,36 @@ def _check(walk: Walkthrough, position: int) -> None:
     largest = max(abs(entry.analytic) for entry in entries)
     rows = []
     for entry in entries:
-        done = known.get(ids[entry.name], (None, 1))[1] == 0
-        below = max(abs(entry.analytic), abs(entry.numeric), 1e-3 * largest) or 1.0
-        error = abs(entry.analytic - entry.numeric) / below
-        ok = entry.error <= walk.check.tolerance
         place = f"_{{{','.join(str(i + 1) for i in entry.index)}}}" if entry.index else ""
-        gradient = (
+        variable = (
             rf"\partial {latex_name(walk.names[-1])}/\partial {latex_name(entry.name)}{place}"
         )
-        rows.append(
-            (
-                (_OK if ok else _WRONG) + (_CORNER if entry.corners else "") if done else "",
-                f"${gradient}$",
-                f"{entry.analytic:.8g}" if done else "",
-                f"{entry.numeric:.8g}",
-                f"{error:.1e}" if done else "",
-            )
-        )
-    st.markdown("**Checked by differences**")
-    titles = ("", " ", "backward pass", "differences", "relative error")
-    st.table(
-        dict(zip(titles, zip(*rows, strict=True), strict=True)),
-        border="horizontal",
-        hide_index=True,
-    )
+        analytic = result = ""
+        if known.get(ids[entry.name], (None, 1))[1] == 0:
+            below = max(abs(entry.analytic), abs(entry.numeric), 1e-3 * largest) or 1.0
+            error = abs(entry.analytic - entry.numeric) / below
+            analytic = plain_number(entry.analytic, 6)
+            result = _OK if entry.error <= walk.check.tolerance else _WRONG
+            result += _CORNER if entry.corners else ""
+            result += f" {plain_number(error, 2)}"
+        rows.append((f"${variable}$", analytic, plain_number(entry.numeric, 6), result))
+    st.markdown("**Checked by finite differences**")
+    titles = ("", "backward", "differences", "relative error")
+    columns = dict(zip(titles, zip(*rows, strict=True), strict=True))
+    st.table(columns, border="horizontal", hide_index=True)
     if any(entry.index for entry in entries):
         st.caption("Of each array the entry with the largest error.")
     if any(entry.corners for entry in entries):
         st.caption(
-            f"{_CORNER} stands at a corner: the slopes to the left and to the right differ, and "
-            "every gradient between the two is right."
+            f"{_CORNER} A corner: the slopes to the left and to the right differ, and every "
+            "gradient between the two is right."
         )
 
 
-_OK, _WRONG = ":green[:material/check_circle:]", ":red[:material/cancel:]"
-_CORNER = ":orange[:material/change_history:]"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _escaped(text: str) -> str:
-    """Text to be shown as it is by Markdown."""
+    """Text that Markdown shall show as it is."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|$~<>:" else c for c in text)

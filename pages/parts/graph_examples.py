@@ -18,7 +18,7 @@ DEFAULT_VALUE = 0.5
 
 @dataclass(frozen=True)
 class Example:
-    """A formula, or with `function` a computation on arrays that `text` describes.
+    """A formula, or with `function` a computation on arrays that `text` and `latex` describe.
 
     `lesson` says what to look at.
     """
@@ -27,6 +27,7 @@ class Example:
     values: Mapping[str, Any]
     lesson: str
     function: Callable[..., Tensor] | None = None
+    latex: str = ""
 
 
 def _layer(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -85,16 +86,18 @@ EXAMPLES: Mapping[str, Example] = MappingProxyType(
             "Three examples go through a layer of two units at once; W receives the sum over "
             "the examples.",
             _layer,
+            r"L = \operatorname{mean}\bigl((\tanh(x\,W^{\top} + b) - t)^2\bigr)",
         ),
         "Classifier": Example(
             "mean(cross_entropy(x Wᵀ + b, t))",
             {
                 "x": np.array([[0.5, 1.0], [-1.0, 0.3]]),
                 "W": np.array([[0.6, -0.4], [0.2, 0.9], [-0.5, 0.3]]),
-                "b": np.array([0.1, 0.0, -0.1]),
+                "b": np.array([0.2, 0.0, -0.1]),
             },
             "The rule of softmax with cross-entropy in one step: probabilities minus targets.",
             _classifier,
+            r"L = \operatorname{mean}\bigl(-t \log\operatorname{softmax}(x\,W^{\top} + b)\bigr)",
         ),
     }
 )

@@ -27,8 +27,8 @@ _ARRAY_FORMULAS = {
 # ---- plain text ----------------------------------------------------------------------------------
 
 
-def plain_number(value: float) -> str:
-    """Four digits, with a true minus sign.
+def plain_number(value: float, digits: int = 4) -> str:
+    """So many digits, with a true minus sign.
 
     >>> [plain_number(value) for value in (-0.5, 1 / 3, 2e-7, float("nan"))]
     ['−0.5', '0.3333', '2e−7', 'NaN']
@@ -37,7 +37,7 @@ def plain_number(value: float) -> str:
         return "NaN"
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
-    text = re.sub(r"e([+-])0*", r"e\1", f"{value + 0.0:.4g}").replace("e+", "e")
+    text = re.sub(r"e([+-])0*", r"e\1", f"{value + 0.0:.{digits}g}").replace("e+", "e")
     return text.replace("-", "−")
 
 

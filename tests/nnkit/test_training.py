@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import itertools
 import math
 import pickle
 from functools import partial
@@ -420,10 +419,3 @@ class TestNeuralNetwork:
     def test_labels_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ShapeError):
             boxed().fit(X, np.stack([LABELS, LABELS], axis=1), epochs=1)
-
-
-def test_a_long_history_costs_nothing_in_the_loop() -> None:
-    model = boxed()
-    model.history = tuple(itertools.repeat(Progress(1, 1.0, None, 0.1, False), 1000))
-    model.fit(X, LABELS, epochs=1)
-    assert len(model.history) == 1001

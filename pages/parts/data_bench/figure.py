@@ -52,7 +52,9 @@ def data_figure(data: Dataset, columns: tuple[int, int] = (0, 1)) -> Figure:
     chart = layout(
         xaxis=axis(titles[0], limits[0], **plain),
         yaxis=axis(titles[1], limits[1], **plain, **square),
-        margin={"l": 46, "r": 8, "t": 30, "b": 38} if data.classes else {"l": 46, "r": 56, "t": 8, "b": 38},
+        margin={"l": 46, "r": 8, "t": 30, "b": 38}
+        if data.classes
+        else {"l": 46, "r": 56, "t": 8, "b": 38},
         showlegend=bool(data.classes),
         legend={
             "orientation": "h",
@@ -88,6 +90,7 @@ def _valued_trace(places: NDArray[Any], targets: NDArray[Any]) -> dict[str, Any]
     trace["hovertemplate"] = "%{x:.4~g}, %{y:.4~g}<br>target %{customdata:.4~g}<extra></extra>"
     trace["marker"] |= {
         "color": targets,
+        "line": {"color": MUTED, "width": 0.8},  # targets near 0 have the colour of the paper
         "colorscale": [[0, NEGATIVE], [0.5, NEUTRAL], [1, POSITIVE]],
         "cmin": -limit,
         "cmax": limit,

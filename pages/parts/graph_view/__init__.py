@@ -24,6 +24,7 @@ LINE = 17  # height of a line of text
 TITLE = 24
 MARGIN = 12  # around the drawing, for what stands out a little
 LABEL = 38  # width of the words "value" and "grad"
+MORE = 20  # width of the mark that more is to come
 DIGIT = 7.0
 
 _FOLDER = Path(__file__).parent
@@ -115,9 +116,10 @@ class _Texts:
         gradient = [] if node.gradient is None else _lines(node.gradient)
         self.rows = len(gradient)
         cells = [len(cell) for line in self.value + gradient for cell in line]
+        used = sum(edge.gradient is not None for edge in walk.graph.out_of(node))
         self.column = DIGIT * max(cells, default=0) + 8
         columns = max((len(line) for line in self.value), default=0)
-        numbers = LABEL + self.column * columns + 18
+        numbers = LABEL + self.column * columns + 18 + (MORE if used > 1 else 0)
         width = max(7.4 * len(self.title) + 22, numbers if self.value else 0)
         height = TITLE + LINE * (len(self.value) + self.rows) + (6 if self.value else 0)
         self.size = (width, float(height))
@@ -161,4 +163,5 @@ def _sent(part: Part | None) -> str | None:
     if part.edge.gradient.size != 1:
         return ""
     text = plain_number(part.edge.gradient.item())
-    return text if text.startswith("−") else f"+{text}"
+    adds = part.earlier + part.missing and not text.startswith("−")
+    return f"+{text}" if adds else text

@@ -111,7 +111,7 @@ function sent(edge) {
   const middle = Math.floor((edge.points.length - 1) / 2)
   const [a, b] = [edge.points[middle], edge.points[middle + 1]]
   const [x, y] = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
-  const width = 7 * edge.sent.length + 10
+  const width = 6.4 * edge.sent.length + 10
   return element(
     "g",
     { class: "sent", "aria-hidden": "true" },

@@ -40,7 +40,7 @@ def lay_out(
     sizes: Sequence[Size],
     edges: Sequence[tuple[int, int]],
     *,
-    gap_x: float = 46,
+    gap_x: float = 52,
     gap_y: float = 14,
 ) -> Layout:
     """Place boxes of the given sizes so that every edge goes from left to right.
@@ -197,12 +197,19 @@ def _middles(
         middles |= dict(zip(column, _apart([0.0] * len(column), column, heights, gap), strict=True))
     for sweep in range(2 * SWEEPS):
         for column in spots if sweep % 2 else reversed(spots):
-            wanted = [
-                _mean([middles[n] for n in (*before[s], *after[s])], middles[s]) for s in column
-            ]
+            wanted = [_pull(s, (*before[s], *after[s]), middles) for s in column]
             middles |= dict(zip(column, _apart(wanted, column, heights, gap), strict=True))
     top = min(middle - heights[spot] / 2 for spot, middle in middles.items())
     return {spot: middle - top for spot, middle in middles.items()}
+
+
+def _pull(spot: Spot, neighbours: Sequence[Spot], middles: Mapping[Spot, float]) -> float:
+    """The height that neighbours pull to; lines that pass through pull harder, to be straight."""
+    passing = not isinstance(spot, int)
+    weights = [1 + 2 * passing + 2 * (not isinstance(n, int)) for n in neighbours]
+    if not weights:
+        return middles[spot]
+    return sum(w * middles[n] for w, n in zip(weights, neighbours, strict=True)) / sum(weights)
 
 
 def _apart(

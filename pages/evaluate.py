@@ -1,0 +1,10 @@
+"""Evaluate: honest numbers on the current network, on training and on test data."""
+
+import streamlit as st
+
+from pages.parts import cross_validation, evaluation, state
+
+state.pause()
+evaluation.measures()
+st.subheader("Cross-validation", divider="gray")
+cross_validation.panel()

@@ -1,0 +1,139 @@
+"""The current data: a picture, counts, columns, notes, and how to get exactly these again."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from nnkit.config import CUSTOM, ExperimentConfig
+from nnkit.datasets import DATASETS, Dataset, to_csv
+from nnkit.experiment import Experiment
+from pages.parts import controls, state
+from pages.parts.data_bench.figure import data_figure
+from pages.parts.data_bench.shared import plain
+from pages.parts.figures import MAX_POINTS
+from pages.parts.live_plot import live_plot
+
+HEIGHT = 380
+
+
+def show() -> None:
+    """Everything about the data of the current experiment."""
+    now = state.experiment()
+    data = now.data
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.subheader(plain(_title(now)), anchor=False)
+        _undo("undo", state.can_undo())
+        _undo("redo", state.can_redo())
+    current = state.session()
+    if current.refusal:
+        st.error(plain(f"{current.refusal}."), icon=":material/error:")
+    elif current.notice:
+        st.caption(plain(current.notice))
+    live_plot(
+        data_figure(data, _shown_columns(data)),
+        key="data_picture",
+        height=HEIGHT,
+        label="The current data",
+    )
+    st.caption(_counts(now))
+    for note in data.notes:
+        st.caption(f":material/info: {plain(note)}")
+    if data.inputs.shape[1] > 2 or now.config.dataset == CUSTOM:
+        st.dataframe(_columns(data), height=min(38 + 35 * (data.inputs.shape[1] + 1), 180),
+                     hide_index=True, alt="The columns of the data")  # fmt: skip
+    st.code(reproduce(now.config, data), language="python", wrap_lines=True)
+    st.download_button(
+        "Download as CSV",
+        lambda: to_csv(data).encode(),
+        _file_name(now),
+        "text/csv",
+        key="download_data",
+        icon=":material/download:",
+        on_click="ignore",
+        help="Nine digits identify every number exactly.",
+    )
+
+
+def _title(now: Experiment) -> str:
+    """What the data are called."""
+    custom = state.session().custom
+    if now.config.dataset != CUSTOM:
+        return DATASETS[now.config.dataset].title
+    return custom[1] if custom and custom[0] is now.data else "Data of your own"
+
+
+def _undo(name: str, possible: bool) -> None:
+    st.button(
+        name.capitalize(),
+        key=name,
+        icon=f":material/{name}:",
+        type="tertiary",
+        disabled=not possible,
+        on_click=controls.attempt,
+        args=(getattr(state, name),),
+    )
+
+
+def _shown_columns(data: Dataset) -> tuple[int, int]:
+    """The two inputs drawn: where there are more, the visitor's choice."""
+    names = data.input_names
+    if len(names) <= 2:
+        return (0, 1)
+    with st.container(horizontal=True, gap="small"):
+        x = st.selectbox("Across", names, 0, key=f"across_{id(data)}")
+        y = st.selectbox("Up", names, 1, key=f"up_{id(data)}")
+    return names.index(x), names.index(y)
+
+
+def _counts(now: Experiment) -> str:
+    data = now.data
+    said = f"{len(data):,} samples: {len(now.train_data):,} to train on, {len(now.test_data):,} to test."
+    if len(data) > MAX_POINTS:
+        said += f" {MAX_POINTS:,} of them are drawn."
+    return said
+
+
+def _columns(data: Dataset) -> dict[str, list[Any]]:
+    """Name, lowest, mean and highest value of each column."""
+    values = [data.inputs] if data.classes else [data.inputs, data.targets[:, None]]
+    table = np.hstack(values).astype(np.float64)
+    names = [*data.input_names, *([] if data.classes else [data.target_name])]
+    return {
+        "Column": names,
+        "Lowest": table.min(axis=0).tolist(),
+        "Mean": table.mean(axis=0).tolist(),
+        "Highest": table.max(axis=0).tolist(),
+    }
+
+
+def reproduce(config: ExperimentConfig, data: Dataset) -> str:
+    """Python that draws the same data, split the same way, bit for bit.
+
+    >>> from nnkit.datasets import make_dataset
+    >>> print(reproduce(ExperimentConfig(), make_dataset("spirals")))
+    data = make_dataset("spirals", samples=500, noise=0.1, seed=0)
+    train, test = split(data, 0.8, seed=0)
+    """
+    if config.dataset == CUSTOM:
+        call = (
+            f'read_csv(Path("data.csv"), target="{data.target_name}", task="{data.task}",'
+            ' header=True, delimiter=",", decimal=".")'
+        )
+    else:
+        settings = {"samples": config.samples, "noise": config.noise, "seed": config.data_seed}
+        optional = ("imbalance", "label_noise", "outliers")
+        settings |= {name: getattr(config, name) for name in optional if getattr(config, name)}
+        settings |= config.dataset_settings
+        values = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        call = f'make_dataset("{config.dataset}", {values})'
+    return f"data = {call}\ntrain, test = split(data, {config.train_fraction!r}, seed={config.data_seed})"
+
+
+def _file_name(now: Experiment) -> str:
+    if now.config.dataset == CUSTOM:
+        return "data.csv"
+    return re.sub(r"\W+", "-", DATASETS[now.config.dataset].title.lower()) + ".csv"

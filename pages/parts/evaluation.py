@@ -1,0 +1,303 @@
+"""What the Evaluate page shows of the current network: numbers, matrix, plane, curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from nnkit.config import CUSTOM
+from nnkit.datasets import DATASETS, Dataset
+from nnkit.errors import NnkitError
+from nnkit.evaluation import (
+    ClassificationReport,
+    Decisions,
+    RegressionReport,
+    Report,
+    evaluate,
+    remarks,
+)
+from nnkit.experiment import Experiment
+from pages.parts import evaluation_figures, figures, state
+from pages.parts.live_plot import live_plot
+from pages.parts.measures import Row, rows, words
+
+HEIGHT = 300
+NOTHING, MISTAKES = "nothing", "all mistakes"
+ICONS = {
+    "few samples": ":material/straighten:",
+    "gap": ":material/call_split:",
+    "balance": ":material/balance:",
+}
+
+Cell = tuple[int, int]  # of the confusion matrix: class, class given
+Rows = NDArray[np.int64]
+
+
+@st.fragment
+def measures() -> None:
+    """Everything about the network as it stands, on training and on test data."""
+    experiment = state.experiment()
+    try:
+        train = evaluate(experiment, experiment.train_data)
+        test = evaluate(experiment, experiment.test_data)
+    except NnkitError as error:
+        st.error(f"There are no numbers to show: {error}.", icon=":material/block:")
+        return
+    on_test = _head(experiment)
+    if isinstance(train, ClassificationReport) and isinstance(test, ClassificationReport):
+        _classification(experiment, train, test, on_test)
+    elif isinstance(train, RegressionReport) and isinstance(test, RegressionReport):
+        _regression(experiment, train, test, on_test)
+
+
+def _head(experiment: Experiment) -> bool:
+    """What the numbers are of; returns whether the charts are to show the test data."""
+    custom, dataset = state.session().custom, experiment.config.dataset
+    title = custom[1] if dataset == CUSTOM and custom else DATASETS[dataset].title
+    when = f"**Epoch {experiment.epoch:,}**" if experiment.epoch else "**Not trained yet**"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        st.markdown(f"{when}, {words(title)}", width="stretch")
+        part = st.segmented_control(
+            "Points in the charts",
+            ("Test", "Train"),
+            default="Test",
+            required=True,
+            key="evaluated",
+            format_func=lambda part: f"{part} points",
+            label_visibility="collapsed",
+            persist_state="session",
+        )
+    return part != "Train"
+
+
+def _table(table: Sequence[Row]) -> None:
+    names, meanings, train, test = zip(*table, strict=True)
+    said = [f"{n} :small[:gray[{words(m)}]]" for n, m in zip(names, meanings, strict=True)]
+    st.table(
+        {"Measure": said, "Train": train, "Test": test},
+        border="horizontal",
+        hide_index=True,
+        alt="Measures on training and on test data",
+    )
+
+
+def _say(experiment: Experiment, train: Report, test: Report) -> None:
+    """What to be careful with, in reading the numbers."""
+    if not experiment.epoch:
+        st.caption(
+            ":material/info: These are the numbers of the initial weights: what chance gives. "
+            "Train the network on the Train page, then come back."
+        )
+        return
+    for remark in remarks(train, test):
+        st.caption(f"{ICONS[remark.about]} {words(remark.text)}")
+    if experiment.config.patience:
+        st.caption(
+            ":material/visibility: Early stopping chooses the epoch by the test loss, so the test "
+            "numbers are a little too good. Cross-validation, below, does without it."
+        )
+
+
+# ---- classification ----------------------------------------------------------------------------
+
+
+def _classification(
+    experiment: Experiment, train: ClassificationReport, test: ClassificationReport, on_test: bool
+) -> None:
+    seen = (test if on_test else train).data  # with all its classes, for the plane
+    whole = train, test
+    numbers, left, right = st.columns([5, 4, 4], gap="medium")
+    with numbers:
+        label = _question(test.data) if test.data.classes > 2 else None
+        if label is not None:
+            train, test = train.against_rest(label), test.against_rest(label)
+        threshold = _threshold(test) if test.data.classes == 2 else 0.5
+        _table(rows(train, test, loss=experiment.config.loss, threshold=threshold))
+        _say(experiment, *whole)
+    shown = test if on_test else train
+    decisions = shown.at(threshold)
+    with right:
+        marked = _marked(decisions, shown.data.class_names)
+        _plot(
+            evaluation_figures.plane(experiment, seen, _rows(decisions, marked)),
+            "evaluated_plane",
+            f"The network's output over its inputs; {_choice(marked, decisions, shown.data.class_names)} ringed",
+        )
+        _calibration(experiment, shown)
+    with left:
+        _title("Confusion matrix", "Rows are the true classes, columns those given. Click a cell: "
+               "its points are ringed on the plane.")  # fmt: skip
+        _plot(
+            evaluation_figures.matrix(
+                decisions.matrix, shown.data.class_names, marked if isinstance(marked, tuple) else None
+            ),
+            "matrix",
+            "Confusion matrix",
+            on_click=_mark,
+        )
+        _roc(shown, threshold)
+
+
+def _question(data: Dataset) -> int | None:
+    """Which class is asked for, against the rest; None for all of them at once."""
+    options = [None, *range(data.classes)]
+    return st.selectbox(
+        "Question",
+        options,
+        key="question",
+        format_func=lambda label: (
+            "Which class is it?" if label is None else f"Is it {data.class_names[label]}?"
+        ),
+        help="All classes at once, or one against the rest, with a threshold of its own.",
+        persist_state="session",
+    )
+
+
+def _threshold(report: ClassificationReport) -> float:
+    return st.slider(
+        f"Threshold for {words(report.data.class_names[1])}",
+        0.0,
+        1.0,
+        0.5,
+        0.01,
+        key="threshold",
+        help="A point is given this class where its probability is at least so much. Lower finds "
+        "more of them (recall), higher is right more often (precision). Click the ROC curve to "
+        "take the threshold there.",
+        persist_state="session",
+    )
+
+
+def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
+    """Which points are ringed on the plane."""
+    cells = [(i, j) for i in range(len(names)) for j in range(len(names))]
+    options: list[Cell | str] = [NOTHING, MISTAKES, *cells]
+    if st.session_state.get("marked", NOTHING) not in options:
+        st.session_state["marked"] = NOTHING  # of a network with more classes
+    return st.selectbox(
+        "Ringed on the plane",
+        options,
+        key="marked",
+        format_func=lambda choice: _choice(choice, decisions, names),
+        help="Choose here, or click a cell of the confusion matrix.",
+        persist_state="session",
+    )
+
+
+def _choice(choice: Cell | str, decisions: Decisions, names: Sequence[str]) -> str:
+    if isinstance(choice, str):
+        count = f" ({len(_rows(decisions, choice)):,})" if choice == MISTAKES else ""
+        return f"{choice.capitalize()}{count}"
+    actual, given = choice
+    count = int(decisions.matrix[actual, given])
+    said = "called" if actual != given else "rightly called"
+    return f"{names[actual]} {said} {names[given]} ({count:,})"
+
+
+def _rows(decisions: Decisions, marked: Cell | str) -> Rows:
+    if isinstance(marked, tuple):
+        return decisions.samples(*marked)
+    if marked == MISTAKES:
+        return np.flatnonzero(decisions.predicted != decisions.actual)
+    return np.empty(0, np.int64)
+
+
+def _mark(click: dict[str, Any]) -> None:
+    """A click on a cell marks its points; another one takes the marks away."""
+    row, column = click["index"]
+    cell = (int(row), int(column))
+    st.session_state["marked"] = NOTHING if st.session_state.get("marked") == cell else cell
+
+
+def _roc(report: ClassificationReport, threshold: float) -> None:
+    _title(
+        "ROC curve",
+        "How many true positives are found at the price of how many false ones, for every "
+        "threshold. Area 1 is perfect, 0.5 is chance.",
+    )
+    if math.isnan(report.area):
+        st.caption("There is none: these points are all of one class.")
+    elif report.data.classes > 2:
+        _plot(evaluation_figures.roc_of_classes(report), "roc", "ROC curve of each class")
+    else:
+        figure = figures.roc(*report.roc, area=report.area, threshold=threshold)
+        _plot(figure, "roc", "ROC curve", on_click=_take_threshold)
+
+
+def _take_threshold(click: dict[str, Any]) -> None:
+    """A click on the curve takes the threshold of that point; above every score there is 1."""
+    threshold = click["customdata"]
+    if isinstance(threshold, int | float) or click["trace"] == 0:
+        value = 1.0 if threshold is None else float(threshold)
+        st.session_state["threshold"] = round(min(max(value, 0.0), 1.0), 2)
+
+
+def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
+    _title(
+        "Calibration",
+        "Of the points given 70 %, do 70 % turn out so? Above the diagonal the network is too "
+        "modest, below too sure. Larger dots hold more points.",
+    )
+    curve = report.calibration
+    _plot(
+        figures.calibration(curve.prob_pred, curve.prob_true, curve.counts),
+        "calibration",
+        "Observed share over predicted probability",
+    )
+    if experiment.config.loss == "hinge":
+        st.caption("Hinge loss learns the side of a margin, not probabilities.")
+
+
+# ---- regression --------------------------------------------------------------------------------
+
+
+def _regression(
+    experiment: Experiment, train: RegressionReport, test: RegressionReport, on_test: bool
+) -> None:
+    shown = test if on_test else train
+    order = np.argsort(-np.abs(shown.residuals))
+    numbers, left, right = st.columns([5, 4, 4], gap="medium")
+    with numbers:
+        _table(rows(train, test, loss=experiment.config.loss))
+        _say(experiment, train, test)
+    with right:
+        _title("Fit", "The network's output with these points; the five largest residuals are ringed.")
+        _plot(
+            evaluation_figures.plane(experiment, shown.data, order[:5]),
+            "evaluated_plane",
+            "The network's output over its inputs",
+        )
+    with left:
+        _title("Residuals", "Target minus prediction. After a good fit they lie in a level band: a "
+               "bend or a funnel is something not learned.")  # fmt: skip
+        _plot(
+            evaluation_figures.ringed(
+                figures.residuals(shown.predictions, shown.data.targets),
+                np.column_stack((shown.predictions, shown.residuals))[order[:5]],
+            ),
+            "residuals",
+            "Residuals over predictions",
+        )
+        _title("How large the residuals are", "A narrow heap around zero is good; a heap beside it "
+               "is bias, a long tail outliers.")  # fmt: skip
+        _plot(
+            evaluation_figures.residual_histogram(shown.residuals),
+            "residual_histogram",
+            "Histogram of the residuals",
+        )
+
+
+# ---- pieces ------------------------------------------------------------------------------------
+
+
+def _title(title: str, help: str) -> None:
+    st.markdown(f"**{title}**", help=help)
+
+
+def _plot(figure: figures.Figure, key: str, label: str, **options: Any) -> None:
+    live_plot(figure, key=key, height=HEIGHT, label=label, **options)

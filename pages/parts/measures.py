@@ -1,0 +1,91 @@
+"""The numbers of a report as rows of a table, in words for people. Nothing here knows Streamlit."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from nnkit.config import LOSS_RULES
+from nnkit.evaluation import ClassificationReport, RegressionReport, Report
+from pages.parts.status import number
+
+Row = tuple[str, str, str, str]  # measure, what it says, on training data, on test data
+
+
+def rows(train: Report, test: Report, *, loss: str, threshold: float = 0.5) -> list[Row]:
+    """Every number on training and test data, as text; "–" where it is not defined."""
+    title = LOSS_RULES[loss].title
+    samples = f"{len(train.data):,}", f"{len(test.data):,}"
+    losses = number(train.loss), number(test.loss)
+    first = [
+        ("Points", "", *samples),
+        ("Loss", f"{title}; without penalties, less is better", *losses),
+    ]
+    if isinstance(train, ClassificationReport) and isinstance(test, ClassificationReport):
+        return first + _classification(train, test, threshold)
+    assert isinstance(train, RegressionReport) and isinstance(test, RegressionReport)
+    return first + _regression(train, test)
+
+
+def _classification(
+    train: ClassificationReport, test: ClassificationReport, threshold: float
+) -> list[Row]:
+    reports = (train, test)
+    decided = [report.at(threshold) for report in reports]
+    scores = [decisions.scores for decisions in decided]
+    if test.data.classes == 2:
+        it, mean = test.data.class_names[1], ""
+    else:
+        it, mean = "a class", "; mean of the classes"
+    return [
+        ("Accuracy", "share of points given their class", *(_percent(d.accuracy) for d in decided)),
+        ("– likely within", "95 % confidence: the fewer points, the wider",
+         *(_range(*d.interval) for d in decided)),
+        ("– of a constant", "always answering the most frequent class",
+         *(_percent(r.baseline) for r in reports)),
+        ("Precision", f"of those called {it}, how many are{mean}",
+         *(_percent(s.precision) for s in scores)),
+        ("Recall", f"of those that are {it}, how many are found{mean}",
+         *(_percent(s.recall) for s in scores)),
+        ("F1", f"precision and recall in one{mean}", *(_percent(s.f1) for s in scores)),
+        ("ROC area", f"how often {it} scores above another; chance is 0.5{mean}",
+         *(_plain(r.area) for r in reports)),
+        ("Calibration error", "how far probabilities are from what is observed",
+         *(_percent(r.calibration_error) for r in reports)),
+    ]  # fmt: skip
+
+
+def _regression(train: RegressionReport, test: RegressionReport) -> list[Row]:
+    reports = (train, test)
+    return [
+        ("R²", "share of the variation explained; the mean alone has 0",
+         *(_plain(r.r2) for r in reports)),
+        ("RMSE", "root of the mean squared error, in units of the target",
+         *(number(r.rmse) for r in reports)),
+        ("– of a constant", "always answering the mean target",
+         *(number(r.baseline) for r in reports)),
+        ("MAE", "mean absolute error: outliers weigh less", *(number(r.mae) for r in reports)),
+        ("Bias", "mean of target minus predicted: above 0, predictions are too low",
+         *(number(r.bias) for r in reports)),
+    ]  # fmt: skip
+
+
+def words(text: str) -> str:
+    r"""A text from outside, such as the name of a class, in which Streamlit reads no markup.
+
+    >>> print(words("*a* $b$"))
+    \*a\* \$b\$
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#$~|:])", r"\\\1", text)
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{100 * low:.0f} … {100 * high:.0f} %"
+
+
+def _plain(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
