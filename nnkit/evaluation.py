@@ -12,7 +12,6 @@ from statistics import NormalDist
 from typing import Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from . import metrics
 from .config import ExperimentConfig
@@ -402,7 +401,7 @@ def _inexact(test: ClassificationReport) -> Remark | None:
     return Remark(
         "few samples",
         f"With {_samples(test.data)}, the true accuracy is likely between "
-        f"{low:.0%} and {high:.0%} (95 % confidence).",
+        f"{low:.0%} and {high:.0%} (95% confidence).",
     )
 
 

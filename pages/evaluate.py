@@ -6,5 +6,5 @@ from pages.parts import cross_validation, evaluation, state
 
 state.pause()
 evaluation.measures()
-st.subheader("Cross-validation", divider="gray")
+st.subheader("Cross-validation")
 cross_validation.panel()

@@ -6,7 +6,6 @@ goes back by itself when its choice is refused, and follows links, Undo and the 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from nnkit.config import (
     NORMALIZATIONS,
     OPTIMIZER_SETTINGS,
     SCHEDULE_SETTINGS,
+    LayerConfig,
     Number,
 )
 from nnkit.datasets import DATASETS, feature_names
@@ -30,6 +30,8 @@ from nnkit.errors import NnkitError
 from nnkit.init import INITIALIZERS
 from pages.parts import editing, state
 
+SPEEDS = ("1 epoch a frame", "10", "max")
+_PRIMARY = {"type": "primary", "shortcut": "t", "width": 120}
 LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"
 
 _FEATURE_TITLES = {
@@ -57,13 +59,16 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
 
 def _changed(key: str, do: Callable[[Any], None]) -> None:
     value = st.session_state[key]
-    if value is not None:
-        attempt(do, value)
+    if value is None or state.is_echo(key, value):
+        return
+    state.heard(key, value)
+    attempt(do, value)
 
 
 def _bind(key: str, value: Any, do: Callable[[Any], None]) -> dict[str, Any]:
     """What ties a widget to a value: to be given to the widget as keyword arguments."""
     st.session_state[key] = value
+    state.told(key, value)
     return {"key": key, "on_change": _changed, "args": (key, do)}
 
 
@@ -241,7 +246,6 @@ def training_group() -> None:
         _number("Learning rate", "learning_rate",
                 "The size of each step: too small is slow, too large never settles.",
                 step=0.005)  # fmt: skip
-        _number("L1", "l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
     with right:
         st.selectbox(
             _label("Optimizer", "optimizer"),
@@ -253,7 +257,13 @@ def training_group() -> None:
         _number("Batch size", "batch_size",
                 "Samples for each step: small batches take more, noisier steps.",
                 step=8)  # fmt: skip
+    one, two, three = st.columns(3, gap="small")
+    with one:
+        _number("L1", "l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
+    with two:
         _number("L2", "l2", "Keeps weights small, so the boundary stays smooth.", step=0.0005)
+    with three:
+        _number("Seed", "init_seed", "Another seed starts from other random weights.", step=1)
 
 
 def _use_optimizer(name: str) -> None:
@@ -291,7 +301,6 @@ def _schedule() -> None:
 
 
 def _start_and_stop() -> None:
-    _number("Weights seed", "init_seed", "Another seed starts from other random weights.", step=1)
     st.selectbox(
         _label("First weights", "init"),
         ["auto", *INITIALIZERS],
@@ -313,35 +322,23 @@ def layer_row() -> None:
     """Units and activation of every hidden layer, in one row; more layers scroll sideways."""
     layers = state.experiment().config.layers
     with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center"):
-        st.button(
-            "Layer",
-            key="remove_layer",
-            icon=":material/remove:",
-            help="Takes the last hidden layer away; the weights of the others stay.",
-            disabled=not layers,
-            on_click=attempt,
-            args=(editing.remove_layer,),
-        )
-        st.button(
-            "Layer",
-            key="add_layer",
-            icon=":material/add:",
-            help="Another hidden layer, like the last: deeper networks fold space more often.",
-            disabled=len(layers) == MAX_LAYERS,
-            on_click=attempt,
-            args=(editing.add_layer,),
-        )
+        _button("remove_layer", "Layer", "remove", editing.remove_layer, disabled=not layers)
+        full = len(layers) == MAX_LAYERS
+        _button("add_layer", "Layer", "add", editing.add_layer, disabled=full)
         for i, layer in enumerate(layers):
-            _layer(i, layer.units, layer.activation)
+            _layer(i, layer)
         if layers:
-            with st.popover(
-                "", icon=":material/tune:", help="Dropout and normalization of each layer"
-            ):
+            with st.popover("", icon=":material/tune:", help="Dropout and normalization"):
                 for i, layer in enumerate(layers):
                     _layer_details(i, layer)
+        _help(
+            "Hidden layers, from left to right, with their units and activations. More layers fold "
+            "the plane more often, more units draw finer shapes; the activation is what bends "
+            "them. Weights that still have a place are kept."
+        )
 
 
-def _layer(i: int, units: int, activation: str) -> None:
+def _layer(i: int, layer: LayerConfig) -> None:
     st.number_input(
         f"Units of layer {i + 1}",
         1,
@@ -349,8 +346,7 @@ def _layer(i: int, units: int, activation: str) -> None:
         step=1,
         label_visibility="collapsed",
         width=64,
-        help="Units in this layer: more can draw finer shapes. Those that stay keep their weights.",
-        **_bind(f"units_{i}", units, lambda chosen: editing.change_layer(i, units=chosen)),
+        **_bind(f"units_{i}", layer.units, lambda chosen: editing.change_layer(i, units=chosen)),
     )
     st.selectbox(
         f"Activation of layer {i + 1}",
@@ -358,17 +354,15 @@ def _layer(i: int, units: int, activation: str) -> None:
         format_func=lambda name: HIDDEN_ACTIVATIONS[name],
         label_visibility="collapsed",
         width=112,
-        help="What bends each unit's line; without one, layers add nothing. Weights are kept.",
         **_bind(
             f"activation_{i}",
-            activation,
+            layer.activation,
             lambda chosen: editing.change_layer(i, activation=chosen),
         ),
     )
 
 
-def _layer_details(i: int, layer: Any) -> None:
-    values = dataclasses.asdict(layer)
+def _layer_details(i: int, layer: LayerConfig) -> None:
     st.slider(
         f"Dropout of layer {i + 1}",
         0.0,
@@ -377,7 +371,7 @@ def _layer_details(i: int, layer: Any) -> None:
         help="Drops this share of the units in each step, so that none is relied on too much.",
         **_bind(
             f"dropout_{i}",
-            values["dropout"],
+            layer.dropout,
             lambda chosen: editing.change_layer(i, dropout=chosen),
         ),
     )
@@ -389,7 +383,7 @@ def _layer_details(i: int, layer: Any) -> None:
         help="Keeps the values before the activation in range: training gets steadier.",
         **_bind(
             f"normalization_{i}",
-            values["normalization"],
+            layer.normalization,
             lambda chosen: editing.change_layer(i, normalization=chosen),
         ),
     )
@@ -402,59 +396,24 @@ def run_row(weights: Callable[[], bytes]) -> None:
     """Train, Step, Reset, speed, Undo, Redo, and the download of `weights`."""
     running = state.session().running
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.button(
-            "Pause" if running else "Train",
-            key="train",
-            type="primary",
-            icon=":material/pause:" if running else ":material/play_arrow:",
-            shortcut="t",
-            width=120,
-            help="Pauses training." if running else "Trains, epoch after epoch, until you pause.",
-            on_click=attempt,
-            args=(state.pause if running else state.train,),
-        )
-        st.button(
-            "Step",
-            key="step",
-            icon=":material/skip_next:",
-            help="Pauses, and trains exactly one epoch.",
-            on_click=attempt,
-            args=(state.step,),
-        )
-        st.button(
-            "Reset",
-            key="reset",
-            icon=":material/restart_alt:",
-            help="Back to the very same random weights at epoch 0; Undo brings what was back.",
-            on_click=attempt,
-            args=(state.reset,),
-        )
+        if running:
+            _button("train", "Pause", "pause", state.pause, **_PRIMARY)
+        else:
+            _button("train", "Train", "play_arrow", state.train, **_PRIMARY)
+        _button("step", "Step", "skip_next", state.step)
+        _button("reset", "Reset", "restart_alt", state.reset)
         st.segmented_control(
             "Speed",
-            ["1 epoch a frame", "10", "max"],
-            default="1 epoch a frame",
+            SPEEDS,
+            default=SPEEDS[0],
             required=True,
             key="speed",
             label_visibility="collapsed",
             persist_state="session",
-            help="How many epochs each picture takes further.",
         )
-        for name, title, can in (
-            ("undo", "Undo", state.can_undo()),
-            ("redo", "Redo", state.can_redo()),
-        ):
-            st.button(
-                title,
-                key=name,
-                icon=f":material/{name}:",
-                type="tertiary",
-                disabled=not can,
-                help=f"{title}: the change before comes back, with all that was learned."
-                if can and name == "undo"
-                else f"Nothing to {name}." if not can else "Makes the undone change again.",
-                on_click=attempt,
-                args=(getattr(state, name),),
-            )
+        quiet = {"type": "tertiary"}
+        _button("undo", "Undo", "undo", state.undo, disabled=not state.can_undo(), **quiet)
+        _button("redo", "Redo", "redo", state.redo, disabled=not state.can_redo(), **quiet)
         st.download_button(
             "Weights",
             weights,
@@ -463,8 +422,24 @@ def run_row(weights: Callable[[], bytes]) -> None:
             key="download_weights",
             icon=":material/download:",
             on_click="ignore",
-            help="The trained weights with their configuration, for the Predict page.",
         )
+        _help(
+            "Train goes on until you pause, one epoch, ten, or as many as the machine can for "
+            "each picture shown. Step trains exactly one epoch. Reset goes back to the very same "
+            "first weights. Undo brings back what was before the latest change, with all that was "
+            "learned. Weights is a file of the trained network, for the Predict page."
+        )
+
+
+def _button(key: str, title: str, icon: str, do: Callable[[], None], **options: Any) -> None:
+    """A button without a tooltip of its own: with one, Streamlit makes two buttons of it."""
+    icon = f":material/{icon}:"
+    st.button(title, key=key, icon=icon, on_click=attempt, args=(do,), **options)
+
+
+def _help(text: str) -> None:
+    """What a row of buttons does, behind a question mark at its end."""
+    st.markdown("", help=text, width="content")
 
 
 def output_row() -> None:

@@ -1,4 +1,4 @@
-"""Cross-validation of the current configuration, a moment at a time, to be watched and cancelled."""
+"""Cross-validation of the current configuration, a moment at a time, to watch and to cancel."""
 
 from __future__ import annotations
 
@@ -170,7 +170,9 @@ def _said(run: Run) -> str:
     said = f" {diverged} diverged: their numbers are of the last epoch before." if diverged else ""
     if not run.fits(state.experiment()):
         stopped = "" if progress.share == 1 else " It was stopped there."
-        return f"{done} of {folds} folds, of the configuration before the last change.{stopped}{said}"
+        return (
+            f"{done} of {folds} folds, of the configuration before the last change.{stopped}{said}"
+        )
     if run.events:
         left = run.seconds * (1 / progress.share - 1) if progress.share else 0.0
         return (
@@ -197,12 +199,12 @@ def _table(run: Run) -> dict[str, list[str]]:
 
 
 def _score(value: float, percent: bool) -> str:
-    return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
+    return f"{value:.1%}" if percent else f"{value:.3f}"
 
 
 def _spread(spread: Spread, *, percent: bool = False) -> str:
     if spread.deviation != spread.deviation:  # a single fold
         return _score(spread.mean, percent)
     if percent:
-        return f"{100 * spread.mean:.1f} ± {100 * spread.deviation:.1f} %"
+        return f"{100 * spread.mean:.1f} ± {100 * spread.deviation:.1f}%"
     return f"{spread.mean:.3f} ± {spread.deviation:.3f}"

@@ -69,6 +69,8 @@ def remove_layer(layer: int | None = None) -> None:
 def change_layer(layer: int, **settings: Any) -> None:
     """Other units, activation, dropout or normalization for one layer."""
     layers = list(_layers())
+    if layer >= len(layers):  # the browser has not heard yet that it is gone
+        return
     layers[layer] = dataclasses.replace(layers[layer], **settings)
     state.change(layers=tuple(layers))
 

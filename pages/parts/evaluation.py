@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
+from streamlit.delta_generator import DeltaGenerator
 
 from nnkit.config import CUSTOM
 from nnkit.datasets import DATASETS, Dataset
@@ -26,7 +27,8 @@ from pages.parts import evaluation_figures, figures, state
 from pages.parts.live_plot import live_plot
 from pages.parts.measures import Row, rows, words
 
-HEIGHT = 300
+HEIGHT = 290
+WORST = 5
 NOTHING, MISTAKES = "nothing", "all mistakes"
 ICONS = {
     "few samples": ":material/straighten:",
@@ -58,7 +60,10 @@ def measures() -> None:
 def _head(experiment: Experiment) -> bool:
     """What the numbers are of; returns whether the charts are to show the test data."""
     custom, dataset = state.session().custom, experiment.config.dataset
-    title = custom[1] if dataset == CUSTOM and custom else DATASETS[dataset].title
+    if dataset == CUSTOM:
+        title = custom[1] if custom else "Data of your own"
+    else:
+        title = DATASETS[dataset].title
     when = f"**Epoch {experiment.epoch:,}**" if experiment.epoch else "**Not trained yet**"
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"{when}, {words(title)}", width="stretch")
@@ -110,37 +115,47 @@ def _classification(
     experiment: Experiment, train: ClassificationReport, test: ClassificationReport, on_test: bool
 ) -> None:
     seen = (test if on_test else train).data  # with all its classes, for the plane
-    whole = train, test
-    numbers, left, right = st.columns([5, 4, 4], gap="medium")
+    numbers, charts = st.columns([4, 7], gap="medium")
     with numbers:
+        whole = train, test
         label = _question(test.data) if test.data.classes > 2 else None
         if label is not None:
             train, test = train.against_rest(label), test.against_rest(label)
-        threshold = _threshold(test) if test.data.classes == 2 else 0.5
+        threshold = _threshold(test.data.class_names[1]) if test.data.classes == 2 else 0.5
         _table(rows(train, test, loss=experiment.config.loss, threshold=threshold))
         _say(experiment, *whole)
     shown = test if on_test else train
-    decisions = shown.at(threshold)
-    with right:
-        marked = _marked(decisions, shown.data.class_names)
-        _plot(
-            evaluation_figures.plane(experiment, seen, _rows(decisions, marked)),
-            "evaluated_plane",
-            f"The network's output over its inputs; {_choice(marked, decisions, shown.data.class_names)} ringed",
-        )
-        _calibration(experiment, shown)
+    with charts:
+        _matrix_and_plane(experiment, shown.at(threshold), shown.data.class_names, seen)
+        _curves(experiment, shown, threshold)
+
+
+def _matrix_and_plane(
+    experiment: Experiment, decisions: Decisions, names: Sequence[str], seen: Dataset
+) -> None:
+    left, right = _pair()
     with left:
         _title("Confusion matrix", "Rows are the true classes, columns those given. Click a cell: "
                "its points are ringed on the plane.")  # fmt: skip
-        _plot(
-            evaluation_figures.matrix(
-                decisions.matrix, shown.data.class_names, marked if isinstance(marked, tuple) else None
-            ),
-            "matrix",
-            "Confusion matrix",
-            on_click=_mark,
-        )
+    with right:
+        marked = _marked(decisions, names)
+    left, right = _pair()
+    cell = marked if isinstance(marked, tuple) else None
+    with left:
+        figure = evaluation_figures.matrix(decisions.matrix, names, cell)
+        _plot(figure, "matrix", "Confusion matrix", on_click=_mark)
+    with right:
+        figure = evaluation_figures.plane(experiment, seen, _rows(decisions, marked))
+        ringed = _choice(marked, decisions, names)
+        _plot(figure, "evaluated_plane", f"The network's output over its inputs; ringed: {ringed}")
+
+
+def _curves(experiment: Experiment, shown: ClassificationReport, threshold: float) -> None:
+    left, right = _pair()
+    with left:
         _roc(shown, threshold)
+    with right:
+        _calibration(experiment, shown)
 
 
 def _question(data: Dataset) -> int | None:
@@ -158,9 +173,9 @@ def _question(data: Dataset) -> int | None:
     )
 
 
-def _threshold(report: ClassificationReport) -> float:
+def _threshold(name: str) -> float:
     return st.slider(
-        f"Threshold for {words(report.data.class_names[1])}",
+        f"Threshold for class {words(name)}",
         0.0,
         1.0,
         0.5,
@@ -183,8 +198,8 @@ def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
         "Ringed on the plane",
         options,
         key="marked",
-        format_func=lambda choice: _choice(choice, decisions, names),
-        help="Choose here, or click a cell of the confusion matrix.",
+        format_func=lambda choice: f"Ringed: {_choice(choice, decisions, names)}",
+        label_visibility="collapsed",
         persist_state="session",
     )
 
@@ -192,7 +207,7 @@ def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
 def _choice(choice: Cell | str, decisions: Decisions, names: Sequence[str]) -> str:
     if isinstance(choice, str):
         count = f" ({len(_rows(decisions, choice)):,})" if choice == MISTAKES else ""
-        return f"{choice.capitalize()}{count}"
+        return f"{choice}{count}"
     actual, given = choice
     count = int(decisions.matrix[actual, given])
     said = "called" if actual != given else "rightly called"
@@ -240,7 +255,7 @@ def _take_threshold(click: dict[str, Any]) -> None:
 def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
     _title(
         "Calibration",
-        "Of the points given 70 %, do 70 % turn out so? Above the diagonal the network is too "
+        "Of the points given 70%, do 70% turn out so? Above the diagonal the network is too "
         "modest, below too sure. Larger dots hold more points.",
     )
     curve = report.calibration
@@ -260,39 +275,41 @@ def _regression(
     experiment: Experiment, train: RegressionReport, test: RegressionReport, on_test: bool
 ) -> None:
     shown = test if on_test else train
-    order = np.argsort(-np.abs(shown.residuals))
-    numbers, left, right = st.columns([5, 4, 4], gap="medium")
+    worst = np.argsort(-np.abs(shown.residuals))[:WORST]
+    numbers, charts = st.columns([4, 7], gap="medium")
     with numbers:
         _table(rows(train, test, loss=experiment.config.loss))
         _say(experiment, train, test)
-    with right:
-        _title("Fit", "The network's output with these points; the five largest residuals are ringed.")
-        _plot(
-            evaluation_figures.plane(experiment, shown.data, order[:5]),
-            "evaluated_plane",
-            "The network's output over its inputs",
-        )
-    with left:
-        _title("Residuals", "Target minus prediction. After a good fit they lie in a level band: a "
-               "bend or a funnel is something not learned.")  # fmt: skip
-        _plot(
-            evaluation_figures.ringed(
-                figures.residuals(shown.predictions, shown.data.targets),
-                np.column_stack((shown.predictions, shown.residuals))[order[:5]],
-            ),
-            "residuals",
-            "Residuals over predictions",
-        )
-        _title("How large the residuals are", "A narrow heap around zero is good; a heap beside it "
-               "is bias, a long tail outliers.")  # fmt: skip
-        _plot(
-            evaluation_figures.residual_histogram(shown.residuals),
-            "residual_histogram",
-            "Histogram of the residuals",
-        )
+    with charts:
+        left, right = _pair()
+        with left:
+            _title("Residuals", "Target minus prediction. After a good fit they lie in a level "
+                   "band; a bend is something not learned. The largest are ringed.")  # fmt: skip
+            points = np.column_stack((shown.predictions, shown.residuals))[worst]
+            figure = figures.residuals(shown.predictions, shown.data.targets)
+            _plot(evaluation_figures.ringed(figure, points), "residuals", "Residuals")
+        with right:
+            _title("Fit", "The network's output; points with the largest residuals are ringed.")
+            figure = evaluation_figures.plane(experiment, shown.data, worst)
+            _plot(figure, "evaluated_plane", "The network's output over its inputs")
+        left, right = _pair()
+        with left:
+            _title("Sizes of residuals", "A narrow heap around zero is good; a heap beside zero is "
+                   "bias, a long tail outliers.")  # fmt: skip
+            figure = evaluation_figures.residual_histogram(shown.residuals)
+            _plot(figure, "residual_histogram", "Histogram of the residuals")
+        with right:
+            _title("Predicted and target", "After a perfect fit, all points lie on the diagonal.")
+            figure = evaluation_figures.predicted_and_target(shown.predictions, shown.data.targets)
+            _plot(figure, "predicted", "Predictions over targets")
 
 
 # ---- pieces ------------------------------------------------------------------------------------
+
+
+def _pair() -> tuple[DeltaGenerator, DeltaGenerator]:
+    left, right = st.columns(2, gap="small", vertical_alignment="center")
+    return left.container(gap="xsmall"), right.container(gap="xsmall")
 
 
 def _title(title: str, help: str) -> None:

@@ -22,6 +22,7 @@ from pages.parts.figure_parts import (
     line,
     markers,
     note,
+    padded,
     round_up,
     safe_text,
     segment,
@@ -29,6 +30,7 @@ from pages.parts.figure_parts import (
     unit_square,
 )
 from pages.parts.palette import CLASSES, POSITIVE
+from pages.parts.pictures import sample
 
 BARS = 25
 
@@ -43,9 +45,7 @@ def plane(experiment: Experiment, data: Dataset, marked: NDArray[np.int64]) -> f
     if inputs.shape[1] == 1 and data.task == "regression":
         x = np.linspace(-far, far, 240, dtype=np.float32)
         points = (inputs, data.targets)
-        figure = figures.regression_curve(
-            x, experiment.grid(240, far), points, input_name=names[0]
-        )
+        figure = figures.regression_curve(x, experiment.grid(240, far), points, input_name=names[0])
         return ringed(figure, np.column_stack((inputs, data.targets))[marked])
     grid = experiment.grid(views.RESOLUTION, far)
     if inputs.shape[1] == 1:
@@ -88,7 +88,7 @@ def matrix(
 
 
 def roc_of_classes(report: ClassificationReport) -> figures.Figure:
-    """A ROC curve for each class against the rest, with their areas; undefined ones are left out."""
+    """A ROC curve of each class against the rest, with its area; undefined ones are left out."""
     traces, entries = [], []
     for label, name in enumerate(report.data.class_names):
         one = report.against_rest(label)
@@ -136,7 +136,23 @@ def residual_histogram(residuals: NDArray[np.float64]) -> figures.Figure:
     return {"data": [bars], "layout": chart}
 
 
-def fold_scores(done: Sequence[Fold], folds: int, test: Spread | None, *, name: str) -> figures.Figure:
+def predicted_and_target(predicted: NDArray[np.float64], targets: NDArray[Any]) -> figures.Figure:
+    """Predictions over targets, with the diagonal where they agree."""
+    both = np.column_stack((targets, predicted))
+    trace = markers(both[sample(len(both), figures.MAX_POINTS)], "points", POSITIVE)
+    trace["hovertemplate"] = "target %{x:.4~g}<br>predicted %{y:.4~g}<extra></extra>"
+    low, high = padded(both)
+    chart = layout(
+        xaxis=axis("target", [low, high], nticks=6),
+        yaxis=axis("predicted", [low, high], nticks=6),
+        shapes=[segment(low, low, high, high)],
+    )
+    return {"data": [trace], "layout": chart}
+
+
+def fold_scores(
+    done: Sequence[Fold], folds: int, test: Spread | None, *, name: str
+) -> figures.Figure:
     """Train and test score of every fold, with the mean of the test scores and one deviation."""
     number = np.array([fold.number for fold in done], dtype=np.float32)
     scores = {

@@ -81,7 +81,7 @@ def markers(
             "color": fill,
             "line": {"color": edge, "width": width},
         },
-        "hovertemplate": "%{x:.4~g}, %{y:.4~g}<extra>%{fullData.name}</extra>",
+        "hovertemplate": "%{fullData.name}<br>%{x:.3~g}, %{y:.3~g}<extra></extra>",
     }
 
 

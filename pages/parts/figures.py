@@ -89,7 +89,7 @@ def decision_boundary(
         grid = np.stack((1 - grid, grid), axis=2)
     names = [safe_text(name) for name in class_names]
     even = 1 / grid.shape[2]
-    confidence = (grid.max(axis=2) - even) / (1 - even)
+    confidence = (grid.max(axis=2) - even) / (1 - even or 1)
     if discretize:
         confidence = np.ones_like(confidence)
     image = class_image(grid.argmax(axis=2), confidence, grid.shape[2])
@@ -250,8 +250,8 @@ def _target_points(
     trace = markers(inputs, "test" if hollow else "train", PAPER, hollow=hollow)
     trace |= {
         "customdata": targets,
-        "hovertemplate": "%{x:.3~g}, %{y:.3~g}<br>target %{customdata:.4~g}"
-        "<extra>%{fullData.name}</extra>",
+        "hovertemplate": "%{fullData.name}<br>%{x:.3~g}, %{y:.3~g}<br>"
+        "target %{customdata:.4~g}<extra></extra>",
     }
     scale = {
         "color": targets,
@@ -383,7 +383,7 @@ def roc(
     }
     at = max(int(np.count_nonzero(thresholds >= threshold)) - 1, 0)
     here = np.array([[false_positive_rate[at], true_positive_rate[at]]])
-    marker = markers(here, f"threshold {threshold:.2f}", TEXT, size=11)
+    marker = markers(here, f"threshold {threshold:.2f}", TEXT, size=11) | {"cliponaxis": False}
     chart = unit_square("false positive rate", "true positive rate")
     chart["annotations"] = [note(f"area {area:.3f}", x=1, y=0.05, xanchor="right")]
     return {"data": [steps, marker], "layout": chart}
@@ -398,6 +398,7 @@ def calibration(predicted: NDArray[Any], observed: NDArray[Any], counts: NDArray
     predicted, observed, counts = predicted[filled], observed[filled], counts[filled]
     trace = line(predicted, observed, "bins", POSITIVE) | {
         "mode": "lines+markers",
+        "cliponaxis": False,
         "customdata": counts,
         "marker": {
             "color": POSITIVE,

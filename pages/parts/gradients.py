@@ -7,10 +7,9 @@ steps of the backward pass have been done.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import streamlit as st
+from numpy.typing import NDArray
 
 from nnkit.errors import ExpressionError
 from nnkit.expressions import point_at
@@ -34,7 +33,7 @@ from pages.parts.typeset import (
 )
 
 FIRST = "Neuron"
-MOST_NODES = 150
+MOST_NODES = 100
 _OK, _WRONG = ":green[:material/check_circle:]", ":red[:material/cancel:]"
 _CORNER = ":orange[:material/change_history:]"
 
@@ -65,7 +64,7 @@ def chosen_walk() -> Walkthrough | None:
             help="This one works on arrays. Choose another example to write a formula.",
         )
         right.latex(example.latex, width="content")
-        return walk_through(example.function, example.values)
+        return walk_through(example.function, _arrays(example))
     text = left.text_input(
         "Formula",
         key="gradient_formula",
@@ -129,6 +128,19 @@ def _values(names: tuple[str, ...]) -> dict[str, float]:
                 persist_state="session",
             )
     return {name: float(st.session_state[f"gradient_value_{name}"] or 0.0) for name in names}
+
+
+def _arrays(example: Example) -> dict[str, NDArray[np.float64]]:
+    """The arrays of an example, to be edited in a popover; an emptied cell counts as 0."""
+    arrays = {}
+    with st.popover("Values", icon=":material/edit:"):
+        for name, start in example.values.items():
+            st.markdown(f"${name}$, of shape {start.shape}")
+            edited = st.data_editor(
+                np.atleast_2d(start), key=f"gradient_array_{example.text}_{name}", hide_index=True
+            )
+            arrays[name] = np.nan_to_num(np.asarray(edited, dtype=np.float64)).reshape(start.shape)
+    return arrays
 
 
 # ---- the pass ------------------------------------------------------------------------------------
@@ -265,7 +277,7 @@ def _check(walk: Walkthrough, position: int) -> None:
             analytic = plain_number(entry.analytic, 6)
             result = _OK if entry.error <= walk.check.tolerance else _WRONG
             result += _CORNER if entry.corners else ""
-            result += f" {plain_number(error, 2)}"
+            result += " corner" if entry.corners else f" {plain_number(error, 2)}"
         rows.append((f"${variable}$", analytic, plain_number(entry.numeric, 6), result))
     st.markdown("**Checked by finite differences**")
     titles = ("", "backward", "differences", "relative error")

@@ -34,23 +34,22 @@ def _classification(
     decided = [report.at(threshold) for report in reports]
     scores = [decisions.scores for decisions in decided]
     if test.data.classes == 2:
-        it, mean = test.data.class_names[1], ""
+        it, mean = f"class {test.data.class_names[1]}", ""
     else:
-        it, mean = "a class", "; mean of the classes"
+        it, mean = "a class", "Mean "
     return [
         ("Accuracy", "share of points given their class", *(_percent(d.accuracy) for d in decided)),
-        ("– likely within", "95 % confidence: the fewer points, the wider",
+        ("– likely within", "95% confidence: few points, wide range",
          *(_range(*d.interval) for d in decided)),
         ("– of a constant", "always answering the most frequent class",
          *(_percent(r.baseline) for r in reports)),
-        ("Precision", f"of those called {it}, how many are{mean}",
+        (f"{mean}Precision".capitalize(), f"of those called {it}, how many are",
          *(_percent(s.precision) for s in scores)),
-        ("Recall", f"of those that are {it}, how many are found{mean}",
+        (f"{mean}Recall".capitalize(), f"of those that are {it}, how many are found",
          *(_percent(s.recall) for s in scores)),
-        ("F1", f"precision and recall in one{mean}", *(_percent(s.f1) for s in scores)),
-        ("ROC area", f"how often {it} scores above another; chance is 0.5{mean}",
-         *(_plain(r.area) for r in reports)),
-        ("Calibration error", "how far probabilities are from what is observed",
+        (f"{mean}F1", "precision and recall in one", *(_percent(s.f1) for s in scores)),
+        (f"{mean}ROC area", f"how often {it} scores above another", *(_plain(r.area) for r in reports)),
+        ("Calibration error", "how far probabilities are off",
          *(_percent(r.calibration_error) for r in reports)),
     ]  # fmt: skip
 
@@ -65,7 +64,7 @@ def _regression(train: RegressionReport, test: RegressionReport) -> list[Row]:
         ("– of a constant", "always answering the mean target",
          *(number(r.baseline) for r in reports)),
         ("MAE", "mean absolute error: outliers weigh less", *(number(r.mae) for r in reports)),
-        ("Bias", "mean of target minus predicted: above 0, predictions are too low",
+        ("Bias", "mean residual; above 0, predictions are too low",
          *(number(r.bias) for r in reports)),
     ]  # fmt: skip
 
@@ -80,11 +79,11 @@ def words(text: str) -> str:
 
 
 def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.1f} %"
+    return "–" if math.isnan(value) else f"{value:.1%}"
 
 
 def _range(low: float, high: float) -> str:
-    return f"{100 * low:.0f} … {100 * high:.0f} %"
+    return f"{100 * low:.0f}–{100 * high:.0f}%"
 
 
 def _plain(value: float) -> str:

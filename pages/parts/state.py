@@ -33,6 +33,7 @@ from pages.parts import link as links
 
 UNDO_LIMIT = 20
 STALE_LINK_SECONDS = 2.0
+ECHO_SECONDS = 0.4
 SEEDS = ("data_seed", "init_seed")
 RECIPE = (
     "features", "standardize", "layers", "loss", "optimizer", "optimizer_settings",
@@ -60,6 +61,8 @@ class Session:
         selected: (layer, unit) of the unit shown large.
         custom: data of the visitor's own with their title.
         pace: (seconds, epoch) of the latest frames, for epochs per second.
+        link, linked_at: what was last written to the address bar, and when that last changed.
+        shown: for each widget, the values the browser may hold, the latest last.
         lock: held while an epoch is trained; a download, served apart, waits for it.
     """
 
@@ -75,6 +78,7 @@ class Session:
     lock: Lock = field(default_factory=Lock)
     link: str = ""
     linked_at: float = 0.0
+    shown: dict[str, list[Any]] = field(default_factory=dict)
 
 
 def session() -> Session:
@@ -384,6 +388,37 @@ def _move(source: list[Edit], target: list[Edit], direction: str) -> None:
     if current.experiment is not before:
         current.running = False
         before.pause()
+
+
+# ---- echoes ------------------------------------------------------------------------------------
+#
+# Every message of the browser holds the values of all widgets. One that was on its way while the
+# configuration changed by other means (Undo, another data set, an edit in the network view) holds
+# values from before, which look as if the visitor had just chosen them.
+
+
+def told(key: str, value: Any) -> None:
+    """Remember that a widget is being given this value."""
+    values = session().shown.setdefault(key, [])
+    if not values or values[-1] != value:
+        values.append(value)
+        del values[:-4]
+
+
+def heard(key: str, value: Any) -> None:
+    """Remember that the browser itself has set this widget to a value."""
+    session().shown[key] = [value]
+
+
+def is_echo(key: str, value: Any) -> bool:
+    """Whether a widget's value is an old one, from a browser that had not heard of the change.
+
+    The address bar tells: it is written last, and comes with every message.
+    """
+    current = session()
+    behind = st.query_params.get(links.PARAMETER) != current.link
+    just_now = time.monotonic() - current.linked_at < ECHO_SECONDS
+    return (behind or just_now) and value in current.shown.get(key, [])[:-1]
 
 
 # ---- the address bar ---------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pages.parts.live_plot import live_plot
 from pages.parts.network_view import NetworkEvent, network_view
 from pages.parts.status import number, run_status
 
-EPOCHS = {"1 epoch a frame": 1, "10": 10, "max": 1_000_000}
+EPOCHS = dict(zip(controls.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
 INTERVAL = 0.03  # seconds between ticks
 

@@ -20,7 +20,7 @@ _ARRAY_FORMULAS = {
     "g.sum(0)": r"\textstyle\sum_{{\text{{rows}}}} {g}",
     "g @ b.T": r"{g}\,{b}^{{\top}}",
     "a.T @ g": r"{a}^{{\top}}\,{g}",
-    "g * (softmax(a) - b)": r"{g}\,\bigl(\operatorname{{softmax}}({a}) - {b}\bigr)",
+    "g * (softmax(a) - b)": r"{g} \odot \bigl(\operatorname{{softmax}}({a}) - {b}\bigr)",
 }
 
 
@@ -112,12 +112,16 @@ def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
     names = {symbol: latex_name(label) for symbol, label in step.labels.items()}
     names["g"] = latex_gradient(output, walk.names[step.node.id])
     numbers = {symbol: latex_value(value) for symbol, value in step.symbols.items()}
+    if step.node.operation == "crossentropy":  # one number for each row of the others
+        numbers["g"] = latex_value(step.symbols["g"][..., np.newaxis])
     arrays = {symbol for symbol, value in step.symbols.items() if value.ndim}
     result = latex_value(part.edge.gradient)
     sides = [_latex_formula(part.formula, words, arrays) for words in (names, numbers)]
     sides = [side for side in dict.fromkeys(sides) if side not in ("", "-0", result)]
-    written = " = ".join([*sides[1:], result])
-    text = rf"{sides[0]} \\ & = {written}" if len(sides) > 1 else " = ".join([*sides, result])
+    text = " = ".join([*sides, result])
+    if len(sides) == 2:
+        new_line = r" \\ & = "
+        text = sides[0] + new_line + (new_line if arrays else " = ").join([sides[1], result])
     if part.because:
         left, sign, right = part.because.replace("<=", r"\le").split(" ")
         text += rf" \quad\text{{since }} {names.get(left, left)} {sign} {names.get(right, right)}"

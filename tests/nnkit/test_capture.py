@@ -313,7 +313,7 @@ class GradientsInTheForward(TwoLayers):
 
     def between(self, h):
         grad = self.first.weight.grad
-        return h * (1.0 if grad is None else 1.0 + float(np.abs(grad).max()))
+        return h * (1.0 if grad is None else 1.0 / (1.0 + float(np.abs(grad).max())))
 
 
 class CountsCalls(TwoLayers):
@@ -604,20 +604,20 @@ def test_an_error_in_a_module_reaches_the_user_as_it_is():
         assert not kernels.get().recording
 
 
-def test_an_error_leaves_everything_as_it_was():
-    """In the captured step; plainly, a forward pass may have moved running averages by then."""
+def test_an_error_in_a_loss_leaves_what_a_plain_step_leaves():
+    """The forward pass has run: running averages have moved and random numbers are drawn, once."""
 
     class Late(nn.Module):
         def forward(self, prediction, target):
             raise ZeroDivisionError
 
-    twins = twins_of(lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm(3), nn.Dropout(0.5)), Late)
-    step = twins.captured
-    before = step.model.state_dict()
-    draws = step.model[2].generator.bit_generator.state
-    with pytest.raises(ZeroDivisionError):
-        step(*data())
-    for name, value in step.model.state_dict().items():
-        assert_same_bits(value, before[name])
-    assert step.model[2].generator.bit_generator.state == draws
-    assert step.optimizer.steps == 0
+    def make():
+        generator = np.random.default_rng(0)
+        return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm(3), nn.Dropout(generator=generator))
+
+    twins = twins_of(make, Late)
+    for step in twins.steps:
+        with pytest.raises(ZeroDivisionError):
+            step(*data())
+    twins.compare()
+    assert twins.captured.optimizer.steps == 0

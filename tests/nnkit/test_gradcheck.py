@@ -299,9 +299,7 @@ class TestCorners:
     @pytest.mark.parametrize("seed", range(5))
     def test_a_relu_network_on_many_points(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        network = Sequential(
-            Linear(2, 16, ReLU(), generator=rng), Linear(16, 1, generator=rng)
-        )
+        network = Sequential(Linear(2, 16, ReLU(), generator=rng), Linear(16, 1, generator=rng))
         X = np.random.default_rng(seed).normal(size=(500, 2))
         gradient_check(network, MSE(), X, X[:, :1] * X[:, 1:], max_entries=20).assert_ok()
 

@@ -292,11 +292,13 @@ def set_rate(step, i):
 
 
 def set_rate_of_a_group(step, i):
-    step.optimizer.param_groups[i % 3]["lr"] = 0.01 * (1 + i % 4)
+    groups = step.optimizer.param_groups
+    groups[i % len(groups)]["lr"] = 0.01 * (1 + i % 4)
 
 
 def set_decay(step, i):
-    step.optimizer.param_groups[i % 3]["weight_decay"] = (0.0, 0.3)[i % 2]
+    groups = step.optimizer.param_groups
+    groups[i % len(groups)]["weight_decay"] = (0.0, 0.3)[i % 2]
 
 
 def set_l1(step, i):
@@ -737,11 +739,11 @@ class TestMemory:
         tracemalloc.start()
         try:
             held = []
-            for rounds in (6, 6, 30):
+            for rounds in (6, 6, 18):
                 for i in range(rounds):
                     replace_activation(step, i)
                     set_decay(step, i)
-                    step.epochs(x, y, batch_size=8)
+                    step.epochs(x, y, batch_size=25)
                 gc.collect()
                 held.append(tracemalloc.get_traced_memory()[0])
         finally:

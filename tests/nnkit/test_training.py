@@ -201,9 +201,7 @@ class TestEarlyStopping:
 def test_schedules_are_stepped_by_epoch_with_the_loss() -> None:
     model = network()
     optimizer = SGD(model.parameters(), lr=1.0)
-    history = fit(
-        model, X, Y, MSE(), optimizer, epochs=4, schedule=ExponentialLR(optimizer, 0.5)
-    )
+    history = fit(model, X, Y, MSE(), optimizer, epochs=4, schedule=ExponentialLR(optimizer, 0.5))
     assert [event.learning_rate for event in history] == [1.0, 0.5, 0.25, 0.125]
     plateau = ReduceLROnPlateau(optimizer, patience=0, threshold=1.0, factor=0.5)
     history = fit(

@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 
 from nnkit.datasets import TASKS, CsvTable, Dataset, read_table
+from nnkit.datasets.csv import MAX_COLUMNS, MAX_ROWS
 from nnkit.errors import NnkitError
-from pages.parts.data_bench.shared import plain, use_button
+from pages.parts.data_bench.shared import plain, sentence, use_button
 
 MEGABYTES = 5
 MAX_BYTES = MEGABYTES * 1024 * 1024
@@ -52,7 +53,7 @@ class Upload:
 def show() -> None:
     """The file, how it is read, its first rows, and the choice of columns."""
     st.file_uploader(
-        f"A file of comma-separated values: at most {MEGABYTES} MB, 100,000 rows, 256 columns",
+        f"A CSV file of at most {MAX_ROWS:,} rows and {MAX_COLUMNS} columns",
         type=["csv", "tsv", "txt"],
         key="csv_upload",
         max_upload_size=MEGABYTES,
@@ -98,7 +99,7 @@ def _option(title: str, choices: dict[str, Any], help: str) -> Any:
 
 
 def _refuse(fault: str) -> None:
-    st.error(f"{plain(fault)}. The current data stay.", icon=":material/error:")
+    st.error(f"{sentence(fault)} The current data stay.", icon=":material/error:")
 
 
 def _preview(table: CsvTable) -> None:

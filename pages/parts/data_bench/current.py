@@ -13,11 +13,13 @@ from nnkit.datasets import DATASETS, Dataset, to_csv
 from nnkit.experiment import Experiment
 from pages.parts import controls, state
 from pages.parts.data_bench.figure import data_figure
-from pages.parts.data_bench.shared import plain
+from pages.parts.data_bench.settings import settings
+from pages.parts.data_bench.shared import plain, sentence
 from pages.parts.figures import MAX_POINTS
 from pages.parts.live_plot import live_plot
 
-HEIGHT = 380
+HEIGHT = 350
+CUSTOM_FILE = "data.csv"
 
 
 def show() -> None:
@@ -30,7 +32,7 @@ def show() -> None:
         _undo("redo", state.can_redo())
     current = state.session()
     if current.refusal:
-        st.error(plain(f"{current.refusal}."), icon=":material/error:")
+        st.error(sentence(current.refusal), icon=":material/error:")
     elif current.notice:
         st.caption(plain(current.notice))
     live_plot(
@@ -42,20 +44,24 @@ def show() -> None:
     st.caption(_counts(now))
     for note in data.notes:
         st.caption(f":material/info: {plain(note)}")
-    if data.inputs.shape[1] > 2 or now.config.dataset == CUSTOM:
-        st.dataframe(_columns(data), height=min(38 + 35 * (data.inputs.shape[1] + 1), 180),
+    if now.config.dataset == CUSTOM:
+        st.dataframe(_columns(data), height=min(36 * (len(data.input_names) + 2), 180),
                      hide_index=True, alt="The columns of the data")  # fmt: skip
-    st.code(reproduce(now.config, data), language="python", wrap_lines=True)
-    st.download_button(
-        "Download as CSV",
-        lambda: to_csv(data).encode(),
-        _file_name(now),
-        "text/csv",
-        key="download_data",
-        icon=":material/download:",
-        on_click="ignore",
-        help="Nine digits identify every number exactly.",
-    )
+    else:
+        settings(DATASETS[now.config.dataset])
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "Download as CSV",
+            lambda: to_csv(data).encode(),
+            _file_name(now),
+            "text/csv",
+            key="download_data",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Nine digits identify every number exactly.",
+        )
+        with st.popover("Code", icon=":material/code:", help="Python that makes the same data"):
+            st.code(reproduce(now.config, data), language="python")
 
 
 def _title(now: Experiment) -> str:
@@ -91,7 +97,8 @@ def _shown_columns(data: Dataset) -> tuple[int, int]:
 
 def _counts(now: Experiment) -> str:
     data = now.data
-    said = f"{len(data):,} samples: {len(now.train_data):,} to train on, {len(now.test_data):,} to test."
+    said = f"{len(data):,} samples: {len(now.train_data):,} to train on, "
+    said += f"{len(now.test_data):,} to test."
     if len(data) > MAX_POINTS:
         said += f" {MAX_POINTS:,} of them are drawn."
     return said
@@ -111,29 +118,36 @@ def _columns(data: Dataset) -> dict[str, list[Any]]:
 
 
 def reproduce(config: ExperimentConfig, data: Dataset) -> str:
-    """Python that draws the same data, split the same way, bit for bit.
+    """Python that makes the same data, split the same way, bit for bit.
 
     >>> from nnkit.datasets import make_dataset
     >>> print(reproduce(ExperimentConfig(), make_dataset("spirals")))
+    from nnkit import make_dataset, split
+    <BLANKLINE>
     data = make_dataset("spirals", samples=500, noise=0.1, seed=0)
     train, test = split(data, 0.8, seed=0)
     """
     if config.dataset == CUSTOM:
-        call = (
-            f'read_csv(Path("data.csv"), target="{data.target_name}", task="{data.task}",'
-            ' header=True, delimiter=",", decimal=".")'
-        )
+        lines = [
+            "from pathlib import Path",
+            "from nnkit import read_csv, split",
+            "",
+            f"data = read_csv(Path({CUSTOM_FILE!r}), task={data.task!r}, header=True,",
+            '                delimiter=",", decimal=".")',
+        ]
     else:
         settings = {"samples": config.samples, "noise": config.noise, "seed": config.data_seed}
         optional = ("imbalance", "label_noise", "outliers")
         settings |= {name: getattr(config, name) for name in optional if getattr(config, name)}
         settings |= config.dataset_settings
         values = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-        call = f'make_dataset("{config.dataset}", {values})'
-    return f"data = {call}\ntrain, test = split(data, {config.train_fraction!r}, seed={config.data_seed})"
+        lines = ["from nnkit import make_dataset, split", ""]
+        lines.append(f'data = make_dataset("{config.dataset}", {values})')
+    lines.append(f"train, test = split(data, {config.train_fraction!r}, seed={config.data_seed})")
+    return "\n".join(lines)
 
 
 def _file_name(now: Experiment) -> str:
     if now.config.dataset == CUSTOM:
-        return "data.csv"
+        return CUSTOM_FILE
     return re.sub(r"\W+", "-", DATASETS[now.config.dataset].title.lower()) + ".csv"

@@ -47,7 +47,7 @@ def data_figure(data: Dataset, columns: tuple[int, int] = (0, 1)) -> Figure:
         traces = [_valued_trace(places, targets)]
     on_plane = len(shown) == 2 and np.abs(data.inputs[:, shown]).max() <= PLANE
     limits = [[-PLANE, PLANE]] * 2 if on_plane else [padded(values) for values in places.T]
-    square: dict[str, Any] = {"scaleanchor": "x"} if on_plane else {}
+    square: dict[str, Any] = {"scaleanchor": "x", "constraintoward": "top"} if on_plane else {}
     plain = {"nticks": 6, "constrain": "domain"}
     chart = layout(
         xaxis=axis(titles[0], limits[0], **plain),

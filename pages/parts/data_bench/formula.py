@@ -10,9 +10,9 @@ from nnkit.config import LIMITS
 from nnkit.datasets import Dataset, from_formula
 from nnkit.errors import ExpressionError, NnkitError
 from nnkit.expressions import FUNCTIONS, parse, point_at
-from pages.parts.data_bench.choose import SEED_HELP
 from pages.parts.data_bench.figure import data_figure
-from pages.parts.data_bench.shared import plain, use_button
+from pages.parts.data_bench.settings import SEED_HELP
+from pages.parts.data_bench.shared import plain, sentence, use_button
 from pages.parts.live_plot import live_plot
 
 EXAMPLES = {
@@ -46,12 +46,17 @@ def show() -> None:
             key="formula_example",
             on_click=_take_example,
         )
-    settings = _settings(_is_comparison(text))
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        settings = _settings(_is_comparison(text))
+        button = st.container(width="content")
     draft = _draft(text, settings)
+    with button:
+        use_button("Use these data", draft, text, key="use_formula")
     if draft is not None:
-        live_plot(data_figure(draft), key="formula_preview", height=420,
+        for note in draft.notes[1:]:
+            st.caption(plain(note))
+        live_plot(data_figure(draft), key="formula_preview", height=500,
                   label=f"Preview of the data of {text}")  # fmt: skip
-    use_button("Use these data", draft, text, key="use_formula")
 
 
 def _take_example() -> None:
@@ -66,29 +71,27 @@ def _is_comparison(text: str) -> bool | None:
 
 
 def _settings(comparison: bool | None) -> dict[str, Any]:
-    """Controls in a row; what they say is given to `from_formula`."""
+    """Controls; what they say is given to `from_formula`."""
     kept: dict[str, Any] = {"persist_state": "session"}
     limits = LIMITS["samples"]
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        settings: dict[str, Any] = {
-            "samples": st.number_input("Samples", 4, int(limits.high), 500, 100,
-                                       key="formula_samples", width=120,
-                                       help="How many points are drawn at random.", **kept),
-            "seed": st.number_input("Seed", 0, 2**31 - 1, 0, key="formula_seed", width=120,
-                                    help=SEED_HELP, **kept),
-            "noise": st.slider("Noise", 0.0, 1.0, 0.0, 0.05, key="formula_noise", width=160,
-                               help="Shifts the points of classes, or errs in the targets.", **kept),
-        }  # fmt: skip
-        if comparison is False:
-            wanted = st.segmented_control(
-                "Learn", [VALUE, CLASSES], default=VALUE, required=True, key="formula_learn",
-                help="The values themselves, or on which side of a threshold they lie.", **kept,
+    settings: dict[str, Any] = {
+        "samples": st.number_input("Samples", 4, int(limits.high), 500, 100, key="formula_samples",
+                                   width=120, help="Points drawn at random.", **kept),
+        "seed": st.number_input("Seed", 0, 2**31 - 1, 0, key="formula_seed", width=120,
+                                help=SEED_HELP, **kept),
+        "noise": st.slider("Noise", 0.0, 1.0, 0.0, 0.05, key="formula_noise", width=150,
+                           help="Shifts the points of classes, or errs in the numbers.", **kept),
+    }  # fmt: skip
+    if comparison is False:
+        wanted = st.segmented_control(
+            "Learn", [VALUE, CLASSES], default=VALUE, required=True, key="formula_learn",
+            help="The values themselves, or on which side of a threshold they lie.", **kept,
+        )  # fmt: skip
+        if wanted == CLASSES:
+            settings["threshold"] = st.number_input(
+                "Threshold", value=0.0, step=0.1, key="formula_threshold", width=110,
+                help="Class 1 where the value is above it.", **kept,
             )  # fmt: skip
-            if wanted == CLASSES:
-                settings["threshold"] = st.number_input(
-                    "Threshold", value=0.0, step=0.1, key="formula_threshold", width=120,
-                    help="Class 1 where the value is above it.", **kept,
-                )  # fmt: skip
     return settings
 
 
@@ -97,8 +100,8 @@ def _draft(text: str, settings: dict[str, Any]) -> Dataset | None:
     try:
         return from_formula(text, **settings)
     except ExpressionError as error:
-        st.error(plain(f"{error}."), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
         st.code(point_at(text, error.position), language=None)
     except NnkitError as error:
-        st.error(plain(f"{error}."), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
     return None

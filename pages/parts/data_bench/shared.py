@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 
@@ -14,12 +15,22 @@ USE = ":material/check:"
 
 
 def plain(text: object) -> str:
-    """Text from outside, to be shown as it is where Streamlit reads Markdown.
+    r"""Text from outside, to be shown as it is where Streamlit reads Markdown.
 
-    >>> print(plain("2*x_1 $ :red[a]"))
-    2\\*x\\_1 \\$ \\:red\\[a\\]
+    >>> print(plain("2*x in :red[a]"))
+    2\*x in \:red\[a\]
     """
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", str(text))
+    return re.sub(r"([\\`*_\[\]<>$:~|#])", r"\\\1", str(text))
+
+
+def sentence(error: object) -> str:
+    r"""An error's message as a sentence to be shown.
+
+    >>> print(sentence(ValueError("line 3: 'x' is not a number")))
+    Line 3\: 'x' is not a number.
+    """
+    text = str(error).rstrip(".")
+    return plain(f"{text[:1].upper()}{text[1:]}.")
 
 
 def use_button(
@@ -46,7 +57,7 @@ def use_button(
     )
 
 
-def bound(key: str, value: object, do: Callable[[object], None]) -> dict[str, object]:
+def bound(key: str, value: object, do: Callable[[Any], None]) -> dict[str, Any]:
     """Ties a widget to a value that may also change elsewhere: keyword arguments for it."""
     st.session_state[key] = value
 

@@ -23,7 +23,7 @@ from pages.parts.typeset import LARGEST_MATRIX, plain_formula, plain_number
 LINE = 17  # height of a line of text
 TITLE = 24
 MARGIN = 12  # around the drawing, for what stands out a little
-LABEL = 38  # width of the words "value" and "grad"
+LABEL = 36  # width of the words "value" and "grad"
 MORE = 20  # width of the mark that more is to come
 DIGIT = 7.0
 

@@ -7,8 +7,9 @@ neighbours, and then moved up and down until the lines are as straight as the ga
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -40,7 +41,7 @@ def lay_out(
     sizes: Sequence[Size],
     edges: Sequence[tuple[int, int]],
     *,
-    gap_x: float = 52,
+    gap_x: float = 46,
     gap_y: float = 14,
 ) -> Layout:
     """Place boxes of the given sizes so that every edge goes from left to right.
@@ -129,15 +130,22 @@ def _ordered(columns: Sequence[int], routes: Sequence[Sequence[Spot]]) -> list[l
         spots[spot[1]].append(spot)  # type: ignore[index]
     before, after = _neighbours(links)
     best, fewest = [list(column) for column in spots], _crossings(spots, links)
+    place = {spot: share for column in spots for spot, share in _shares(column)}
     for sweep in range(SWEEPS):
         forward = sweep % 2 == 0
         neighbours = before if forward else after
         for column in spots if forward else reversed(spots):
-            place = {s: i / max(len(c) - 1, 1) for c in spots for i, s in enumerate(c)}
-            column.sort(key=lambda s: _mean([place[n] for n in neighbours[s]], place[s]))
+            means = {s: _mean([place[n] for n in neighbours[s]], place[s]) for s in column}
+            column.sort(key=means.__getitem__)
+            place.update(_shares(column))
         if (crossings := _crossings(spots, links)) < fewest:
             best, fewest = [list(column) for column in spots], crossings
     return best
+
+
+def _shares(column: Sequence[Spot]) -> Iterator[tuple[Spot, float]]:
+    """How far down each spot of a column stands, from 0 to 1."""
+    return ((spot, i / max(len(column) - 1, 1)) for i, spot in enumerate(column))
 
 
 def _by_operands(count: int, routes: Sequence[Sequence[Spot]]) -> list[int]:
@@ -172,12 +180,13 @@ def _crossings(spots: Sequence[Sequence[Spot]], links: Sequence[tuple[Spot, Spot
     gaps: dict[int, list[tuple[int, int]]] = defaultdict(list)
     for left, right in links:
         gaps[place[left][0]].append((place[left][1], place[right][1]))
-    return sum(
-        (a[0] - b[0]) * (a[1] - b[1]) < 0
-        for pairs in gaps.values()
-        for i, a in enumerate(pairs)
-        for b in pairs[:i]
-    )
+    crossings = 0
+    for pairs in gaps.values():
+        ends: list[int] = []  # of the links that start higher up
+        for _, end in sorted(pairs):
+            crossings += len(ends) - bisect_right(ends, end)
+            insort(ends, end)
+    return crossings
 
 
 # ---- heights -------------------------------------------------------------------------------------

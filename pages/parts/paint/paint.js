@@ -2,6 +2,7 @@
 // Python (__init__.py), which also says what comes in and goes out.
 
 const UNDO = 100
+const MOST = MAX_POINTS.toLocaleString("en")
 const REACH = 14 // pixels within which a point is taken up
 const RADIUS = 4 // pixels of a point
 const MODES = { brush: "Brush", erase: "Erase", move: "Move" }
@@ -265,8 +266,8 @@ class Painter {
     Object.assign(this, change)
     this.say(
       this.points.length < MAX_POINTS
-        ? `${this.points.length} of ${MAX_POINTS} points`
-        : `${MAX_POINTS} points, the most: erase some first`,
+        ? `${this.points.length.toLocaleString("en")} of ${MOST} points`
+        : `${MOST} points, the most: erase some first`,
     )
     this.counts.forEach((count, k) => {
       count.textContent = this.points.filter((point) => point.k === k).length || ""

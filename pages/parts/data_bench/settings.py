@@ -1,0 +1,63 @@
+"""The settings of a built-in data set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from nnkit.config import LIMITS
+from nnkit.datasets import DatasetInfo
+from pages.parts import state
+from pages.parts.data_bench.shared import bound
+
+SEED_HELP = "Another seed draws other points from the same shape."
+HELP = {
+    "samples": "More samples show the shape better and slow each epoch.",
+    "noise": "Noise blurs the shape. ",
+    "imbalance": "Makes the last class rarer: accuracy flatters then.",
+    "label_noise": "Gives this share of the points a wrong class.",
+    "outliers": "Throws this share of the points anywhere.",
+    "data_seed": SEED_HELP,
+}
+
+
+def settings(info: DatasetInfo) -> None:
+    """What the current built-in data set is drawn with; each change draws it anew."""
+    config = state.experiment().config
+    with st.grid("auto", min_column_width=120, gap="small"):
+        _number("Samples", "samples", 100)
+        _number("Seed", "data_seed", 1)
+        for setting in info.settings:
+            st.number_input(
+                setting.title,
+                setting.minimum,
+                setting.maximum,
+                step=1,
+                help="Each class gets an output of its own.",
+                **bound(
+                    f"dataset_{setting.name}",
+                    config.dataset_settings[setting.name],
+                    lambda value, name=setting.name: state.use_dataset_setting(name, value),
+                ),
+            )
+        _slider("Noise", "noise", HELP["noise"] + info.noise_help)
+        if info.task == "classification":
+            _slider("Imbalance", "imbalance", HELP["imbalance"])
+            _slider("Label noise", "label_noise", HELP["label_noise"])
+        _slider("Outliers", "outliers", HELP["outliers"])
+
+
+def _bound(name: str) -> dict[str, Any]:
+    value = getattr(state.experiment().config, name)
+    return bound(name, value, lambda chosen: state.change(**{name: chosen}))
+
+
+def _number(title: str, name: str, step: int) -> None:
+    low, high = int(LIMITS[name].low), int(LIMITS[name].high)
+    st.number_input(title, low, high, step=step, help=HELP[name], **_bound(name))
+
+
+def _slider(title: str, name: str, help: str) -> None:
+    low, high = float(LIMITS[name].low), float(LIMITS[name].high)
+    st.slider(title, low, high, step=0.05, help=help, **_bound(name))
