@@ -7,7 +7,6 @@ type and limits here, and combinations that cannot work are refused with the rea
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -35,7 +34,7 @@ class Number:
     def check(self, name: str, value: Any) -> float | int:
         """`value` as a number within the limits, or a `ConfigError` that names them."""
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not self.low <= value <= self.high:
+        if not number or not self.low <= value <= self.high:  # which NaN is not
             raise ConfigError(
                 name, f"must be a number from {self.low:g} to {self.high:g}, got {value!r}"
             )

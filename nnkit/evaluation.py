@@ -329,16 +329,24 @@ class Remark:
 WIDE = 0.10  #: a confidence interval of the accuracy wider than this deserves a remark
 UNEVEN = 0.15  #: a class that makes up so much more of the data than an even share does
 FEW = 30  #: fewer samples than this do, in regression
+BY_HEART = "the network has learned training samples by heart. Try more data, L2 or dropout."
 
 
-def remarks(train: Report, test: Report) -> tuple[Remark, ...]:
+def remarks(train: Report, test: Report, threshold: float = 0.5) -> tuple[Remark, ...]:
     """What should be said beside the numbers of a network, most important first.
 
     A gap between training and test data; test data too few to be exact; classes that are so
-    uneven that accuracy alone says little, or that are not tested or never given.
+    uneven that accuracy alone says little, or that are not tested.
+
+    Args:
+        threshold: of the decisions, as in `ClassificationReport.at`.
+
+    Raises:
+        ConfigError: reports of two tasks.
     """
     if isinstance(train, ClassificationReport) and isinstance(test, ClassificationReport):
-        found = [_gap(train, test), *_uneven(test), _inexact(test)]
+        seen, unseen = train.at(threshold), test.at(threshold)
+        found = [_gap(train, test, seen, unseen), *_uneven(test, unseen), _inexact(unseen)]
     elif isinstance(train, RegressionReport) and isinstance(test, RegressionReport):
         found = [_regression_gap(train, test), _no_better(test), _few(test)]
     else:
@@ -346,61 +354,61 @@ def remarks(train: Report, test: Report) -> tuple[Remark, ...]:
     return tuple(remark for remark in found if remark)
 
 
-def _gap(train: ClassificationReport, test: ClassificationReport) -> Remark | None:
+def _gap(
+    train: ClassificationReport, test: ClassificationReport, seen: Decisions, unseen: Decisions
+) -> Remark | None:
     """Accuracy that differs by more than chance, or a loss that has clearly come apart."""
-    seen, unseen = train.at(), test.at()
-    advice = "the network has learned training samples by heart. Try more data, L2 or dropout."
     if seen.accuracy > max(unseen.interval[1], unseen.accuracy + 0.02):
         gap = 100 * (seen.accuracy - unseen.accuracy)
-        return Remark(
-            "gap", f"Accuracy is {gap:.0f} points lower on test data, more than chance: {advice}"
-        )
-    if test.loss > 2 * train.loss and test.loss > train.loss + 0.1:
-        times = min(test.loss / max(train.loss, 1e-12), 1000)
-        return Remark("gap", f"The loss is {times:.0f} times as high on test data: {advice}")
-    return None
+        said = f"Accuracy is {gap:.0f} points lower on test data, more than chance"
+    elif test.loss > 2 * train.loss and test.loss > train.loss + 0.1:
+        said = f"The loss is {_times(test.loss, train.loss)} as high on test data"
+    else:
+        return None
+    return Remark("gap", f"{said}: {BY_HEART}")
 
 
 def _regression_gap(train: RegressionReport, test: RegressionReport) -> Remark | None:
     if test.rmse <= 1.5 * train.rmse or test.rmse - train.rmse <= 0.05 * test.baseline:
         return None
-    return Remark(
-        "gap",
-        f"Errors are {min(test.rmse / max(train.rmse, 1e-12), 1000):.1f} times as large on test "
-        "data: the network has learned training samples by heart. Try more data, L2 or dropout.",
-    )
+    times = _times(test.rmse, train.rmse)
+    return Remark("gap", f"Errors are {times} as large on test data: {BY_HEART}")
 
 
-def _uneven(test: ClassificationReport) -> list[Remark]:
-    names, decisions = test.data.class_names, test.at()
-    support = decisions.matrix.sum(axis=1)
-    missing = [name for name, count in zip(names, support, strict=True) if not count]
+def _times(large: float, small: float) -> str:
+    """How many times as large, in words that do not boast of digits."""
+    ratio = large / small if small else np.inf
+    return f"{ratio:.1f} times" if ratio < 100 else "over 100 times"
+
+
+def _uneven(test: ClassificationReport, decisions: Decisions) -> list[Remark]:
+    names = test.data.class_names
+    support = [scores.support for scores in decisions.by_class]
     found = []
+    missing = [name for name, count in zip(names, support, strict=True) if not count]
     if missing:
-        found.append(
-            Remark("balance", f"No test sample is of class {', '.join(missing)}: untested.")
-        )
-    if test.baseline >= 1 / test.data.classes + UNEVEN:
-        often = names[int(support.argmax())]
+        found.append(Remark("balance", f"No test sample is of class {', '.join(missing)}."))
+    if test.baseline >= 1 / len(names) + UNEVEN:
+        often = names[int(np.argmax(support))]
         text = (
-            f"{test.baseline:.0%} of the test samples are of class {often}, so always giving "
-            f"{often} is right {test.baseline:.0%} of the time. "
+            f"{test.baseline:.0%} of the test samples are of class {often}, so a constant answer "
+            f"is right {test.baseline:.0%} of the time. "
         )
         if decisions.interval[0] <= test.baseline:
-            text += "This network is not clearly better; read precision and recall."
+            text += "This network is not clearly better than that."
         else:
-            text += "Compare accuracy with that, and read precision and recall."
+            text += "Compare the accuracy with that, and read precision and recall."
         found.append(Remark("balance", text))
     return found
 
 
-def _inexact(test: ClassificationReport) -> Remark | None:
-    low, high = test.at().interval
+def _inexact(decisions: Decisions) -> Remark | None:
+    low, high = decisions.interval
     if high - low <= WIDE:
         return None
     return Remark(
         "few samples",
-        f"With {_samples(test.data)}, the true accuracy is likely between "
+        f"With {_samples(len(decisions.actual))}, the true accuracy is likely between "
         f"{low:.0%} and {high:.0%} (95% confidence).",
     )
 
@@ -414,8 +422,10 @@ def _no_better(test: RegressionReport) -> Remark | None:
 def _few(test: RegressionReport) -> Remark | None:
     if len(test.data) >= FEW:
         return None
-    return Remark("few samples", f"With {_samples(test.data)}, these numbers are a rough guess.")
+    return Remark(
+        "few samples", f"With {_samples(len(test.data))}, these numbers are a rough guess."
+    )
 
 
-def _samples(data: Dataset) -> str:
-    return "1 test sample" if len(data) == 1 else f"{len(data):,} test samples"
+def _samples(count: int) -> str:
+    return "1 test sample" if count == 1 else f"{count:,} test samples"

@@ -33,7 +33,7 @@ from .serialization import PathOrFile, save_archive
 from .step import TrainingStep
 
 #: A loss this many times the first one (or 1) counts as diverged, though still finite.
-DIVERGED = 1e4
+DIVERGED = 200
 
 _LOSS_MODULES = {
     "binary_cross_entropy": "bce_with_logits",
@@ -341,6 +341,7 @@ class Experiment:
             columns, places = rows, list(range(len(rows)))
         new.history, new.snapshots = History(), Snapshots()
         new._keep(new._measure(0))
+        new.history.changes.append((0, {"weights": "kept"}))
         return new
 
     def _continue(self, old: Experiment) -> None:

@@ -209,7 +209,7 @@ def _describe(i: int, tensor: Tensor, name: str, gradient: Array | None) -> Grap
     settings = {
         key: setting
         for key, setting in vars(function).items()
-        if isinstance(setting, (bool, int, float, str, tuple))
+        if isinstance(setting, (bool, int, float, str, tuple)) and not key.startswith("_")
     }
     operation = function.name
     return GraphNode(

@@ -63,13 +63,13 @@ class Loss(Module):
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
-        truth = as_tensor(target)
-        if truth.dtype != prediction.dtype:
-            truth = Tensor(truth, dtype=prediction.dtype)
-        self.check_shapes(prediction.shape, truth.shape)
+        truth, values = as_tensor(target), prediction._data
+        if truth._data.dtype is not values.dtype:
+            truth = Tensor(truth, dtype=values.dtype)
+        self.check_shapes(values.shape, truth._data.shape)
         if not kernels.get().recording:
-            self.check_targets(truth._data, prediction.shape)
-            self.check_predictions(prediction._data)
+            self.check_targets(truth._data, values.shape)
+            self.check_predictions(values)
         return truth
 
     def check_shapes(self, prediction: tuple[int, ...], target: tuple[int, ...]) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from .errors import ConfigError
 from .optim import Optimizer
 
@@ -31,6 +33,8 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise ConfigError("optimizer", f"must be an optimizer, got {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.base_lrs: list[float] = [group["lr"] for group in optimizer.param_groups]
         self.last_epoch = 0
@@ -81,7 +85,7 @@ class StepLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size = _whole("step_size", step_size)
+        self.step_size = whole_number("step_size", step_size)
         self.gamma = _positive("gamma", gamma)
         super().__init__(optimizer)
 
@@ -120,7 +124,7 @@ class CosineAnnealingLR(Schedule):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max = _whole("T_max", T_max)
+        self.T_max = whole_number("T_max", T_max)
         self.eta_min = _from_zero("eta_min", eta_min)
         super().__init__(optimizer)
 
@@ -148,7 +152,7 @@ class LinearLR(Schedule):
     ) -> None:
         self.start_factor = _positive("start_factor", start_factor)
         self.end_factor = _from_zero("end_factor", end_factor)
-        self.total_iters = _whole("total_iters", total_iters)
+        self.total_iters = whole_number("total_iters", total_iters)
         super().__init__(optimizer)
 
     def rate(self, base: float, t: int) -> float:
@@ -200,7 +204,7 @@ class OneCycleLR(Schedule):
         if cycle_momentum and not _momentum(optimizer):
             raise ConfigError("cycle_momentum", "needs an optimizer with a momentum above 0")
         self.max_lr = _positive("max_lr", max_lr)
-        self.total_steps = _whole("total_steps", total_steps)
+        self.total_steps = whole_number("total_steps", total_steps)
         self.pct_start, self.anneal_strategy = pct_start, anneal_strategy
         self.cycle_momentum = cycle_momentum
         self.base_momentum, self.max_momentum = base_momentum, max_momentum
@@ -277,9 +281,9 @@ class ReduceLROnPlateau(Schedule):
         if not 0 < factor < 1:
             raise ConfigError("factor", f"must be above 0 and below 1, got {factor!r}")
         self.mode, self.factor = mode, factor
-        self.patience = _whole("patience", patience, least=0)
+        self.patience = whole_number("patience", patience, least=0)
         self.threshold, self.threshold_mode = _from_zero("threshold", threshold), threshold_mode
-        self.cooldown = _whole("cooldown", cooldown, least=0)
+        self.cooldown = whole_number("cooldown", cooldown, least=0)
         self.min_lr, self.eps = _from_zero("min_lr", min_lr), _from_zero("eps", eps)
         self.best = math.inf if mode == "min" else -math.inf
         self.bad_epochs = self.cooldown_left = 0
@@ -347,8 +351,10 @@ def _momentum(optimizer: Optimizer) -> float:
     return value
 
 
-def _whole(name: str, value: int, least: int = 1) -> int:
-    if isinstance(value, bool) or value != int(value) or value < least:
+def whole_number(name: str, value: Any, least: int = 1) -> int:
+    """`value` as an int, or a `ConfigError` that names the setting."""
+    number = isinstance(value, (int, float, np.integer)) and not isinstance(value, bool)
+    if not number or not least <= value < math.inf or value != int(value):
         raise ConfigError(name, f"must be a whole number from {least}, got {value!r}")
     return int(value)
 

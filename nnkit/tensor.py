@@ -45,7 +45,7 @@ def no_grad() -> Iterator[None]:
 class Node:
     """One application of a function: what went in, and what its backward rule saved."""
 
-    __slots__ = ("depth", "function", "inputs", "saved", "versions")
+    __slots__ = ("depth", "function", "inputs", "retained", "saved", "versions")
 
     def __init__(
         self, function: Function, inputs: tuple[Tensor, ...], saved: Any, depth: int
@@ -53,6 +53,7 @@ class Node:
         self.function = function
         self.inputs = inputs
         self.saved = saved
+        self.retained: Tensor | None = None  # its output, if that asked to keep its gradient
         self.depth = depth  # more than that of every node that led here
         self.versions = [t._version for t in inputs]
 
@@ -132,7 +133,6 @@ class Tensor:
 
     # Most tensors are results that live for one step, so what few of them use is set here.
     _grad: Array | None = None
-    _retain = False  # whether `backward()` shall leave a gradient though this is no leaf
     _version = 0  # how often the values were changed in place
     name = ""
     __array_priority__ = 1000.0
@@ -313,7 +313,8 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Ask for `grad` on a tensor in the middle of the graph too."""
-        self._retain = True
+        if self._node is not None:
+            self._node.retained = self
 
     def detach(self) -> Tensor:
         """The same values outside the graph."""
@@ -544,38 +545,33 @@ def backpropagate(
     k = kernels.get()
     if not nodes:
         return [(output, k.copy(grad))]
-    # The tensor, its gradient so far, and whether that shares its memory with no other.
-    inner: dict[Node, tuple[Tensor, Array, bool]] = {nodes[0]: (output, grad, False)}
-    leaves: dict[int, tuple[Tensor, Array, bool]] = {}
-    kept: list[tuple[Tensor, Array]] = []
+    inner: dict[Node, Array] = {nodes[0]: grad}
+    leaves: dict[int, tuple[Tensor, Array]] = {}
+    found: list[tuple[Tensor, Array]] = []
     for node in nodes:
-        if node not in inner:
+        gradient = inner.pop(node, None)
+        if gradient is None:
             continue
-        tensor, gradient, _ = inner.pop(node)
-        if tensor._retain:
-            kept.append((tensor, k.copy(gradient)))
+        if node.retained is not None:
+            found.append((node.retained, k.copy(gradient)))
         inputs = node.inputs
         needs = [t.requires_grad or t is stop for t in inputs]
-        fresh = not node.function.passes_gradient_on
-        for t, needed, g in zip(inputs, needs, node.gradients(gradient, needs)):  # noqa: B905 (time)
-            if g is None or not needed:
+        gradients = node.gradients(gradient, needs)
+        for t, needed, g in zip(inputs, needs, gradients):  # noqa: B905 (time)
+            if not needed or g is None:
                 continue
-            if type(g) is not np.ndarray:
-                g = np.asarray(g)
-            if g.dtype is not t._data.dtype and g.dtype != t._data.dtype:
-                g = k.cast(g, dtype=t._data.dtype)
             before = t._node
-            if before is None or t is stop:
-                known = leaves.get(id(t))
-                if known is not None:
-                    g = np.asarray(k.add(known[1], g))
-                leaves[id(t)] = (t, g, fresh or known is not None)
-            else:
+            if before is not None and t is not stop:
                 known = inner.get(before)
-                if known is not None:
-                    g = np.asarray(k.add(known[1], g))
-                inner[before] = (t, g, fresh)
+                inner[before] = g if known is None else np.asarray(k.add(known, g))
+                continue
+            if g.dtype is not t._data.dtype:
+                g = k.cast(g, dtype=t._data.dtype)
+            if id(t) in leaves:
+                g = np.asarray(k.add(leaves[id(t)][1], g))
+            elif node.function.passes_gradient_on:
+                g = k.copy(g)  # it may share its memory with other gradients
+            leaves[id(t)] = (t, g)
         if not retain_graph:
             node.saved, node.inputs = FREED, ()
-    kept.extend((t, g if owned else k.copy(g)) for t, g, owned in leaves.values())
-    return kept
+    return [*found, *leaves.values()]

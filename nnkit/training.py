@@ -22,7 +22,7 @@ from .modules import Linear, Module, Sequential
 from .modules.activations import as_activation
 from .modules.base import Generator
 from .optim import OPTIMIZERS, Optimizer
-from .schedules import Schedule
+from .schedules import Schedule, whole_number
 from .step import TrainingStep
 from .tensor import Tensor, no_grad
 
@@ -100,13 +100,13 @@ def train_epochs(
     >>> progress.epoch < 100, round(model.weights.item(), 2)
     (True, 2.0)
     """
-    epochs = _whole("epochs", epochs)
-    batch_size = None if batch_size is None else _whole("batch_size", batch_size)
+    epochs = whole_number("epochs", epochs)
+    batch_size = None if batch_size is None else whole_number("batch_size", batch_size)
     if patience is not None and validation is None:
         raise ConfigError("patience", "needs validation data: validation=(x, y)")
     if validation is not None and len(validation) != 2:
         raise ConfigError("validation", "must be a pair of inputs and targets")
-    patience = None if patience is None else _whole("patience", patience)
+    patience = None if patience is None else whole_number("patience", patience)
     trained = TrainingStep(model, loss, optimizer) if step is None else step
     x, y = (np.asarray(values, optimizer.flat.dtype) for values in (x, y))
 
@@ -198,12 +198,6 @@ def _mean_loss(losses: Array, examples: int, batch_size: int | None, loss: Any) 
     return float(np.average(losses, weights=sizes))
 
 
-def _whole(name: str, value: int) -> int:
-    if isinstance(value, bool) or value != int(value) or value < 1:
-        raise ConfigError(name, f"must be a whole number from 1, got {value!r}")
-    return int(value)
-
-
 # One step by hand -------------------------------------------------------------------------------
 
 
@@ -220,6 +214,8 @@ def train_one_step(network: Module, loss: Module, learning_rate: float, X: Any, 
     >>> layer(np.ones((1, 1)))
     Tensor([[4.]], from=linear)
     """
+    if not isinstance(loss, Module):
+        raise ConfigError("loss", f"must be a loss module, such as MSE(), got {loss!r}")
     error = loss(network(X), T)
     gradient = loss.backward()
     network.zero_gradients()
@@ -316,6 +312,8 @@ class NeuralNetwork(Sequential):
         generator: Generator | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(layers, (list, tuple)):
+            raise ConfigError("layers", f"must be a list of layers or pairs, got {layers!r}")
         for entry in layers:
             for module in entry if isinstance(entry, (tuple, list)) else (entry,):
                 if module is not None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import expressions, operations
-from .errors import ConfigError, ExpressionError
+from .errors import ConfigError, ExpressionError, GraphError, ShapeError
 from .functions import Array
 from .gradcheck import GradientReport, gradient_check
 from .graph import Graph, GraphEdge, GraphNode, read_graph
@@ -253,7 +253,8 @@ def walk_through(
         tolerance: the largest relative error that passes the check.
 
     Raises:
-        GraphError: the result does not depend on the variables.
+        GraphError: the result does not depend on the variables, or differs from call to call.
+        ShapeError: the result has more than one element.
 
     >>> walk = walk_through(lambda x, y: x * y + x, {"x": 2.0, "y": 3.0})
     >>> print(walk)
@@ -271,7 +272,14 @@ def walk_through(
         for name, value in values.items()
     }
     with np.errstate(all="ignore"):  # what is not defined shows as NaN or inf
-        walk = explain(read_graph(function(*tensors.values())))
+        output = function(*tensors.values())
+        if output.size != 1:
+            raise ShapeError(
+                f"the result must be one number, got shape {output.shape}; take its sum or mean"
+            )
+        if not output.requires_grad:
+            raise GraphError("the result does not depend on the variables")
+        walk = explain(read_graph(output))
         return replace(walk, check=_check(function, tensors, tolerance))
 
 

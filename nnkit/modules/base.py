@@ -295,7 +295,7 @@ class Module:
             raise
         return self
 
-    def summary(self, input_shape: tuple[int, ...] | None = None) -> str:
+    def summary(self, input_shape: int | tuple[int, ...] | None = None) -> str:
         """A table of the modules with the shapes and counts of their parameters.
 
         Args:
@@ -333,8 +333,9 @@ class Module:
         ]
         return "\n".join(line.rstrip() for line in lines)
 
-    def _output_shapes(self, input_shape: tuple[int, ...]) -> dict[int, str]:
+    def _output_shapes(self, input_shape: int | tuple[int, ...]) -> dict[int, str]:
         """What each module gives for n examples, in words, by the module's id."""
+        shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
         modules = list(self.modules())
         before = [(m, m.training, getattr(m, "_last_call", None)) for m in modules]
         shapes: dict[int, str] = {}
@@ -342,7 +343,7 @@ class Module:
             for module in self.eval().modules():
                 module._last_call = None
             with no_grad(), np.errstate(all="ignore"):
-                self(Tensor(np.zeros((1, *input_shape))))
+                self(Tensor(np.zeros((1, *shape))))
             for module in modules:
                 if module._last_call is not None and isinstance(module._last_call[1], Tensor):
                     sizes = ("n", *module._last_call[1].shape[1:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import streamlit as st
@@ -15,7 +15,7 @@ from nnkit.experiment import Experiment
 from nnkit.validation import (
     MAX_EPOCHS,
     MAX_FOLDS,
-    Spread,
+    Summary,
     ValidationProgress,
     cross_validate,
     summarize,
@@ -87,9 +87,13 @@ def _settings(run: Run | None) -> None:
         help="The data are dealt into so many parts; each is tested once, by a network trained on "
         "all the others. 5 or 10 are usual.",
     )  # fmt: skip
+    epoch = state.experiment().epoch
+    if st.session_state.get("_epochs_of") != epoch:  # by default, as long as the network at hand
+        st.session_state["_epochs_of"] = epoch
+        st.session_state["fold_epochs"] = min(epoch, MAX_EPOCHS) or 100
     st.number_input(
-        "Epochs each", 1, MAX_EPOCHS, max(state.experiment().epoch, 1) if state.experiment().epoch
-        else 100, key="fold_epochs", width=150, disabled=at_work, persist_state="session",
+        "Epochs each", 1, MAX_EPOCHS, key="fold_epochs", width=150, disabled=at_work,
+        persist_state="session",
         help="How long each network is trained; early stopping is off, for it would look at the "
         "part that is to be unseen.",
     )  # fmt: skip
@@ -141,17 +145,15 @@ def _show(run: Run) -> None:
     if not progress.done:
         return
     summary = summarize(progress.done)
-    regression = run.config.task == "regression"
-    score = "R²" if regression else "accuracy"
-    numbers, table, chart = st.columns([2, 4, 4], gap="medium")
-    with numbers:
-        st.metric(f"Test {score}", _spread(summary.test_score, percent=not regression),
-                  help="Mean over the folds ± one standard deviation.")  # fmt: skip
-        st.metric("Test loss", _spread(summary.test_loss), help="Mean ± one standard deviation.")
-        st.metric(f"Train {score}", _spread(summary.train_score, percent=not regression),
-                  help="Far above the test score: learned by heart.")  # fmt: skip
+    score = "R²" if run.config.task == "regression" else "accuracy"
+    table, chart = st.columns(2, gap="medium")
     with table:
-        st.table(_table(run), border="horizontal", hide_index=True)
+        st.table(
+            _table(run, summary, score),
+            border="horizontal",
+            hide_index=True,
+            alt="Numbers of each fold, and their means with one standard deviation",
+        )
     with chart:
         live_plot(
             evaluation_figures.fold_scores(
@@ -184,27 +186,21 @@ def _said(run: Run) -> str:
     return f"Cancelled after {done} of {folds} folds.{said}"
 
 
-def _table(run: Run) -> dict[str, list[str]]:
-    percent = run.config.task != "regression"
+def _table(run: Run, summary: Summary, score: str) -> dict[str, list[str]]:
+    """Means first: what stands there does not move when a fold comes to it."""
     done = run.progress.done
-    score = "accuracy" if percent else "R²"
+
+    def column(name: str, write: Callable[[float], str]) -> list[str]:
+        mean, deviation = getattr(summary, name)
+        spread = f" ± {write(deviation)}" if len(done) > 1 else ""
+        return [f"**{write(mean)}{spread}**", *(write(getattr(f.latest, name)) for f in done)]
+
+    written = "{:.1%}".format if score == "accuracy" else "{:.3f}".format
     return {
-        "Fold": [str(fold.number) for fold in done],
-        "Points": [f"{fold.train_samples:,} / {fold.test_samples:,}" for fold in done],
-        f"Train {score}": [_score(fold.latest.train_score, percent) for fold in done],
-        f"Test {score}": [_score(fold.latest.test_score, percent) for fold in done],
-        "Train loss": [number(fold.latest.train_loss) for fold in done],
-        "Test loss": [number(fold.latest.test_loss) for fold in done],
+        "Fold": ["**Mean ± deviation**", *(str(fold.number) for fold in done)],
+        "Train / test points": ["", *(f"{f.train_samples:,} / {f.test_samples:,}" for f in done)],
+        f"Train {score}": column("train_score", written),
+        f"Test {score}": column("test_score", written),
+        "Train loss": column("train_loss", number),
+        "Test loss": column("test_loss", number),
     }
-
-
-def _score(value: float, percent: bool) -> str:
-    return f"{value:.1%}" if percent else f"{value:.3f}"
-
-
-def _spread(spread: Spread, *, percent: bool = False) -> str:
-    if spread.deviation != spread.deviation:  # a single fold
-        return _score(spread.mean, percent)
-    if percent:
-        return f"{100 * spread.mean:.1f} ± {100 * spread.deviation:.1f}%"
-    return f"{spread.mean:.3f} ± {spread.deviation:.3f}"

@@ -91,7 +91,7 @@ def _table(table: Sequence[Row]) -> None:
     )
 
 
-def _say(experiment: Experiment, train: Report, test: Report) -> None:
+def _say(experiment: Experiment, train: Report, test: Report, threshold: float = 0.5) -> None:
     """What to be careful with, in reading the numbers."""
     if not experiment.epoch:
         st.caption(
@@ -99,7 +99,7 @@ def _say(experiment: Experiment, train: Report, test: Report) -> None:
             "Train the network on the Train page, then come back."
         )
         return
-    for remark in remarks(train, test):
+    for remark in remarks(train, test, threshold):
         st.caption(f"{ICONS[remark.about]} {words(remark.text)}")
     if experiment.config.patience:
         st.caption(
@@ -117,13 +117,12 @@ def _classification(
     seen = (test if on_test else train).data  # with all its classes, for the plane
     numbers, charts = st.columns([4, 7], gap="medium")
     with numbers:
-        whole = train, test
         label = _question(test.data) if test.data.classes > 2 else None
         if label is not None:
             train, test = train.against_rest(label), test.against_rest(label)
         threshold = _threshold(test.data.class_names[1]) if test.data.classes == 2 else 0.5
         _table(rows(train, test, loss=experiment.config.loss, threshold=threshold))
-        _say(experiment, *whole)
+        _say(experiment, train, test, threshold)
     shown = test if on_test else train
     with charts:
         _matrix_and_plane(experiment, shown.at(threshold), shown.data.class_names, seen)
@@ -145,9 +144,7 @@ def _matrix_and_plane(
         figure = evaluation_figures.matrix(decisions.matrix, names, cell)
         _plot(figure, "matrix", "Confusion matrix", on_click=_mark)
     with right:
-        figure = evaluation_figures.plane(experiment, seen, _rows(decisions, marked))
-        ringed = _choice(marked, decisions, names)
-        _plot(figure, "evaluated_plane", f"The network's output over its inputs; ringed: {ringed}")
+        _plane(experiment, seen, _rows(decisions, marked))
 
 
 def _curves(experiment: Experiment, shown: ClassificationReport, threshold: float) -> None:
@@ -174,12 +171,12 @@ def _question(data: Dataset) -> int | None:
 
 
 def _threshold(name: str) -> float:
+    st.session_state.setdefault("threshold", 0.5)
     return st.slider(
         f"Threshold for class {words(name)}",
         0.0,
         1.0,
-        0.5,
-        0.01,
+        step=0.01,
         key="threshold",
         help="A point is given this class where its probability is at least so much. Lower finds "
         "more of them (recall), higher is right more often (precision). Click the ROC curve to "
@@ -290,8 +287,7 @@ def _regression(
             _plot(evaluation_figures.ringed(figure, points), "residuals", "Residuals")
         with right:
             _title("Fit", "The network's output; points with the largest residuals are ringed.")
-            figure = evaluation_figures.plane(experiment, shown.data, worst)
-            _plot(figure, "evaluated_plane", "The network's output over its inputs")
+            _plane(experiment, shown.data, worst)
         left, right = _pair()
         with left:
             _title("Sizes of residuals", "A narrow heap around zero is good; a heap beside zero is "
@@ -305,6 +301,13 @@ def _regression(
 
 
 # ---- pieces ------------------------------------------------------------------------------------
+
+
+def _plane(experiment: Experiment, data: Dataset, marked: Rows) -> None:
+    label = f"The network's output over its inputs; {len(marked)} points are ringed"
+    _plot(evaluation_figures.plane(experiment, data, marked), "evaluated_plane", label)
+    if data.inputs.shape[1] > 2:
+        st.caption("The regions are those with the other inputs at their median.")
 
 
 def _pair() -> tuple[DeltaGenerator, DeltaGenerator]:

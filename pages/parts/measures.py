@@ -48,7 +48,8 @@ def _classification(
         (f"{mean}Recall".capitalize(), f"of those that are {it}, how many are found",
          *(_percent(s.recall) for s in scores)),
         (f"{mean}F1", "precision and recall in one", *(_percent(s.f1) for s in scores)),
-        (f"{mean}ROC area", f"how often {it} scores above another", *(_plain(r.area) for r in reports)),
+        (f"{mean}ROC area", f"how often {it} scores above another",
+         *(_plain(r.area) for r in reports)),
         ("Calibration error", "how far probabilities are off",
          *(_percent(r.calibration_error) for r in reports)),
     ]  # fmt: skip

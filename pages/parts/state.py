@@ -140,7 +140,7 @@ def adopt(
         new = old.restructured(config, kept_units)
     else:
         new = Experiment(config, data)
-        current.running = False
+        current.running = current.running and keep_weights
     _replace(current, old, new, why or "the change")
     current.notice = f"{why} {_lost(old, new, keep_weights)}".strip()
 
@@ -411,14 +411,15 @@ def heard(key: str, value: Any) -> None:
 
 
 def is_echo(key: str, value: Any) -> bool:
-    """Whether a widget's value is an old one, from a browser that had not heard of the change.
+    """Whether a widget's value is no choice but what it was given, now or before the last change.
 
     The address bar tells: it is written last, and comes with every message.
     """
     current = session()
+    *before, latest = current.shown.get(key, [None])
     behind = st.query_params.get(links.PARAMETER) != current.link
     just_now = time.monotonic() - current.linked_at < ECHO_SECONDS
-    return (behind or just_now) and value in current.shown.get(key, [])[:-1]
+    return value == latest or ((behind or just_now) and value in before)
 
 
 # ---- the address bar ---------------------------------------------------------------------------

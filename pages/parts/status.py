@@ -92,6 +92,8 @@ def advice(experiment: Experiment) -> str:
         return f"{count:,} weights and biases, not trained yet. Press Train."
     if latest.test_score >= SOLVED:
         return "Solved. Try fewer units, more noise or another data set."
+    if latest.train_loss > 2 * past.first.train_loss:
+        return "The loss is far above where it began: steps are too large. Lower the learning rate."
     best = float(np.nanmin(past.test_loss))
     if latest.test_loss > 1.5 * best and latest.train_loss < 0.5 * latest.test_loss:
         return (

@@ -172,17 +172,12 @@ def _latex(
         arrays: the names that are arrays, whose product is taken element by element.
     """
     match node:
-        case Number(value):
-            own, text = 9, latex_number(value)
-        case Name(name):
-            text = words.get(name) or latex_name(name)
-            own = 9
-            if text.startswith("-"):
-                own = 1
-            elif r"\times" in text:
+        case Number() | Name():
+            number = isinstance(node, Number)
+            text = latex_number(node.value) if number else words.get(node.name) or latex_name(node.name)
+            own = 1 if text.startswith("-") else 3 if text.startswith(r"\frac") else 9
+            if r"\times" in text:
                 own = 2
-            elif text.startswith(r"\frac"):
-                own = 3
         case Negate(operand):
             own, text = 1, f"-{_latex(operand, words, arrays, 2)}"
         case Call("sqrt", (operand,)):

@@ -79,6 +79,11 @@ def test_constants_have_no_gradient_and_operations_tell_their_rule_and_settings(
     assert kinds["sum"].settings == {"axis": 0, "keepdims": False}
 
 
+def test_settings_of_an_operation_are_plain_and_its_own() -> None:
+    graph = read_graph(Linear(2, 3)(np.ones((4, 2))).sum())
+    assert [n.settings for n in graph.nodes if n.operation == "linear"] == [{}]
+
+
 def test_more_than_one_output_needs_a_gradient_to_start_from() -> None:
     x = Tensor([1.0, 2.0], requires_grad=True)
     y = x * 3

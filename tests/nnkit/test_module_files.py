@@ -126,6 +126,10 @@ class TestSummary:
             "total                                                   34",
         ]
 
+    def test_one_number_is_a_shape(self) -> None:
+        model = network(sized=True)
+        assert model.summary(3) == model.summary((3,))
+
     def test_changes_nothing_else(self) -> None:
         model = Sequential(Linear(3, 2), Dropout(0.5))
         output = model(X)

@@ -158,6 +158,9 @@ def test_plateau_takes_a_loss_as_it_comes() -> None:
     [
         ("step_size", lambda o: StepLR(o, 0)),
         ("step_size", lambda o: StepLR(o, 2.5)),
+        ("step_size", lambda o: StepLR(o, "3")),
+        ("step_size", lambda o: StepLR(o, math.inf)),
+        ("optimizer", lambda o: Schedule(o.param_groups)),
         ("gamma", lambda o: StepLR(o, 2, -1.0)),
         ("gamma", lambda o: ExponentialLR(o, math.nan)),
         ("T_max", lambda o: CosineAnnealingLR(o, -3)),

@@ -227,6 +227,7 @@ def test_a_callback_sees_every_event_and_may_stop() -> None:
     [
         (ConfigError, {"epochs": 0}),
         (ConfigError, {"epochs": 2.5}),
+        (ConfigError, {"epochs": "many"}),
         (ConfigError, {"batch_size": 0}),
         (ConfigError, {"patience": 0, "validation": (X, Y)}),
         (ConfigError, {"validation": (X, Y, Y)}),
@@ -259,6 +260,10 @@ class TestByHand:
         SGD(other.parameters(), lr=0.1).step()
         assert type(error) is float and error == loss.item()
         np.testing.assert_array_equal(weights(one), weights(other))
+
+    def test_the_loss_must_have_a_backward_pass(self) -> None:
+        with pytest.raises(ConfigError, match="loss module"):
+            train_one_step(network(), mse_loss, 0.1, X, Y)  # type: ignore[arg-type]
 
     def test_old_gradients_play_no_part(self) -> None:
         one, other = network(), network()
@@ -402,6 +407,7 @@ class TestNeuralNetwork:
             ("learning_rate", {"learning_rate": -1.0}),
             ("regularization_factor", {"regularization_factor": math.inf}),
             ("layers", {"layers": ((Dense(8), 3),)}),
+            ("layers", {"layers": Dense(8)}),
         ],
     )
     def test_bad_settings_name_the_field(self, field: str, options: Any) -> None:

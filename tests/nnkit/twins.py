@@ -103,6 +103,9 @@ class Training:
         dtype = self.network["dtype"]
         model = nn.Sequential()
         width = self.data["inputs"]
+        if start := self.network["start"]:
+            starts = {"batch": nn.BatchNorm, "layer": nn.LayerNorm}
+            model.append(starts[start](width, dtype=dtype) if start in starts else nn.tanh)
         for layer in self.network["layers"]:
             activation = ACTIVATION_MAKERS[layer["activation"]]()
             inside = activation if layer["inside"] else None

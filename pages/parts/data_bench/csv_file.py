@@ -11,15 +11,27 @@ import streamlit as st
 from nnkit.datasets import TASKS, CsvTable, Dataset, read_table
 from nnkit.datasets.csv import MAX_COLUMNS, MAX_ROWS
 from nnkit.errors import NnkitError
-from pages.parts.data_bench.shared import plain, sentence, use_button
+from pages.parts.data_bench.shared import plain, sentence, table_height, use_button
 
 MEGABYTES = 5
 MAX_BYTES = MEGABYTES * 1024 * 1024
 ROWS_SHOWN = 50
 COLUMNS_SHOWN = 40
-HEADERS = {"Guess": None, "Names": True, "Values": False}
-DELIMITERS = {"Guess": None, "Comma": ",", "Semicolon": ";", "Tab": "\t", "Bar": "|"}
-DECIMALS = {"Guess": None, "Point": ".", "Comma": ","}
+GUESS = "Guess"
+OPTIONS = {
+    "First row": (
+        {GUESS: None, "Names": True, "Values": False},
+        "Whether the first row holds the columns' names.",
+    ),
+    "Delimiter": (
+        {GUESS: None, "Comma": ",", "Semicolon": ";", "Tab": "\t", "Bar": "|"},
+        "What stands between two values.",
+    ),
+    "Decimal mark": (
+        {GUESS: None, "Point": ".", "Comma": ","},
+        "What stands before the decimals of a number.",
+    ),
+}
 
 
 @dataclass
@@ -70,11 +82,7 @@ def show() -> None:
     if st.session_state["csv_upload"] is None:
         st.caption(f"{plain(upload.name)} is still here. Another file takes its place.")
     with st.container(horizontal=True, gap="small"):
-        options = [
-            _option("First row", HEADERS, "Whether the first row holds the columns' names."),
-            _option("Delimiter", DELIMITERS, "What stands between two values."),
-            _option("Decimal mark", DECIMALS, "What stands before the decimals of a number."),
-        ]
+        options = [_option(title) for title in OPTIONS]
     with st.spinner("Reading the file", show_time=False):
         table = upload.read(*options)
     if table is None:
@@ -86,16 +94,21 @@ def show() -> None:
 
 def _received() -> None:
     file = st.session_state["csv_upload"]
-    if file is None:
-        del st.session_state["csv"]
-    else:
-        st.session_state["csv"] = Upload(file.name, file.getvalue())
+    st.session_state["csv"] = file and Upload(file.name, file.getvalue())
+    for title in OPTIONS:
+        st.session_state[_key(title)] = GUESS
 
 
-def _option(title: str, choices: dict[str, Any], help: str) -> Any:
-    key = f"csv_{title.split()[0].lower()}"
-    chosen = st.selectbox(title, list(choices), key=key, width=130, help=help, persist_state="page")
+def _option(title: str) -> Any:
+    choices, help = OPTIONS[title]
+    chosen = st.selectbox(
+        title, list(choices), key=_key(title), width=130, help=help, persist_state="page"
+    )
     return choices[chosen]
+
+
+def _key(title: str) -> str:
+    return f"csv_{title.lower().replace(' ', '_')}"
 
 
 def _refuse(fault: str) -> None:
@@ -104,13 +117,15 @@ def _refuse(fault: str) -> None:
 
 def _preview(table: CsvTable) -> None:
     columns = table.columns[:COLUMNS_SHOWN]
-    between = next(name for name, mark in DELIMITERS.items() if mark == table.delimiter)
-    said = f"{len(table):,} rows, {len(table.columns)} columns; {between.lower()} between values"
+    between = next(
+        name for name, mark in OPTIONS["Delimiter"][0].items() if mark == table.delimiter
+    )
+    said = f"Rows: {len(table):,}. Columns: {len(table.columns)}; {between.lower()} between values"
     said += f", decimal {'comma' if table.decimal == ',' else 'point'}"
     said += ", names in the first row." if table.has_header else ", no names."
     st.dataframe(
         {column.name: column.cells[:ROWS_SHOWN] for column in columns},
-        height=220,
+        height=table_height(min(len(table), ROWS_SHOWN), 6),
         alt=f"The first {ROWS_SHOWN} rows of the file",
     )
     st.caption(said)

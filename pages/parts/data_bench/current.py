@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from nnkit.config import CUSTOM, ExperimentConfig
+from nnkit.config import CUSTOM, ExperimentConfig, recommended
 from nnkit.datasets import DATASETS, Dataset, to_csv
 from nnkit.experiment import Experiment
 from pages.parts import controls, state
 from pages.parts.data_bench.figure import data_figure
 from pages.parts.data_bench.settings import settings
-from pages.parts.data_bench.shared import plain, sentence
+from pages.parts.data_bench.shared import plain, sentence, table_height
 from pages.parts.figures import MAX_POINTS
 from pages.parts.live_plot import live_plot
 
@@ -45,8 +45,9 @@ def show() -> None:
     for note in data.notes:
         st.caption(f":material/info: {plain(note)}")
     if now.config.dataset == CUSTOM:
-        st.dataframe(_columns(data), height=min(36 * (len(data.input_names) + 2), 180),
-                     hide_index=True, alt="The columns of the data")  # fmt: skip
+        columns = _columns(data)
+        st.dataframe(columns, height=table_height(len(columns["Column"]), 4), hide_index=True,
+                     alt="The columns of the data")  # fmt: skip
     else:
         settings(DATASETS[now.config.dataset])
     with st.container(horizontal=True, gap="small"):
@@ -62,6 +63,29 @@ def show() -> None:
         )
         with st.popover("Code", icon=":material/code:", help="Python that makes the same data"):
             st.code(reproduce(now.config, data), language="python")
+        _recipe_button(now.config)
+
+
+def _recipe_button(config: ExperimentConfig) -> None:
+    """A way back to what solves the data set, for a visitor who has changed the network."""
+    if config.dataset == CUSTOM:
+        return
+    known = recommended(config.dataset)
+    recipe = {name: getattr(known, name) for name in state.RECIPE}
+    if any(getattr(config, name) != value for name, value in recipe.items()):
+        st.button(
+            "Recommended network",
+            key="recommended",
+            icon=":material/recommend:",
+            help="Layers, features and training known to solve this data set, in place of yours.",
+            on_click=controls.attempt,
+            args=(_use_recipe, recipe),
+        )
+
+
+def _use_recipe(recipe: dict[str, Any]) -> None:
+    config = state.experiment().config.replace(**recipe)
+    state.adopt(config, why="Network and training are as recommended for these data.")
 
 
 def _title(now: Experiment) -> str:
@@ -90,8 +114,11 @@ def _shown_columns(data: Dataset) -> tuple[int, int]:
     if len(names) <= 2:
         return (0, 1)
     with st.container(horizontal=True, gap="small"):
-        x = st.selectbox("Across", names, 0, key=f"across_{id(data)}")
-        y = st.selectbox("Up", names, 1, key=f"up_{id(data)}")
+        x, y = (
+            st.selectbox(title, names, index, key=f"{title}_{id(data)}", label_visibility="collapsed",
+                         format_func=lambda name, title=title: f"{title}: {name}")
+            for index, title in enumerate(("Across", "Up"))
+        )  # fmt: skip
     return names.index(x), names.index(y)
 
 

@@ -46,9 +46,9 @@ def show() -> None:
             key="formula_example",
             on_click=_take_example,
         )
+        button = st.container(width="content")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         settings = _settings(_is_comparison(text))
-        button = st.container(width="content")
     draft = _draft(text, settings)
     with button:
         use_button("Use these data", draft, text, key="use_formula")

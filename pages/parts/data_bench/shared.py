@@ -11,8 +11,6 @@ import streamlit as st
 from nnkit.datasets import Dataset
 from pages.parts import controls, state
 
-USE = ":material/check:"
-
 
 def plain(text: object) -> str:
     r"""Text from outside, to be shown as it is where Streamlit reads Markdown.
@@ -29,32 +27,45 @@ def sentence(error: object) -> str:
     >>> print(sentence(ValueError("line 3: 'x' is not a number")))
     Line 3\: 'x' is not a number.
     """
-    text = str(error).rstrip(".")
-    return plain(f"{text[:1].upper()}{text[1:]}.")
+    text = str(error)
+    end = "" if text.endswith((".", "?", "!")) else "."
+    return plain(f"{text[:1].upper()}{text[1:]}{end}")
+
+
+def table_height(rows: int, most: int) -> int:
+    """The height in pixels of a table of so many rows; beyond `most` it scrolls."""
+    return 35 * (min(rows, most) + 1) + 3
 
 
 def use_button(
     label: str, draft: Dataset | None, title: str, *, key: str, standardize: bool | None = None
 ) -> bool:
-    """The button that makes a draft the current data; it waits until there is one."""
+    """The button that makes a draft the current data; whether it was pressed.
 
-    def use(data: Dataset) -> None:
-        state.use_data(data, title)
-        if standardize is not None and standardize != state.experiment().config.standardize:
-            said = state.session().notice
-            state.change(standardize=standardize)
-            state.session().notice = said
-
-    return st.button(
+    It waits until there is a draft. No callback: in a fragment, callbacks cannot say what is wrong.
+    """
+    pressed = st.button(
         label,
         key=key,
         type="primary",
-        icon=USE,
+        icon=":material/check:",
         disabled=draft is None,
         help="Makes these the data to learn from, with features, loss and output layer to fit.",
-        on_click=controls.attempt,
-        args=(use, draft),
     )
+    if pressed and draft is not None:
+        controls.attempt(_use, draft, title, standardize)
+    return pressed
+
+
+def _use(draft: Dataset, title: str, standardize: bool | None) -> None:
+    state.use_data(draft, title)
+    if standardize is None or standardize == state.experiment().config.standardize:
+        return
+    said = state.session().notice
+    if not standardize:
+        said = f"{title}: {len(draft):,} samples; inputs are not standardized, as you chose."
+    state.change(standardize=standardize)
+    state.session().notice = said
 
 
 def bound(key: str, value: object, do: Callable[[Any], None]) -> dict[str, Any]:

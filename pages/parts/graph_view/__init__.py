@@ -61,7 +61,7 @@ def scene(walk: Walkthrough, position: int) -> dict[str, Any]:
     graph = walk.graph
     texts = [_Texts(walk, node) for node in graph.nodes]
     layout = lay_out(
-        [text.size for text in texts], [(edge.source, edge.target) for edge in graph.edges]
+        tuple(text.size for text in texts), tuple((e.source, e.target) for e in graph.edges)
     )
     known = walk.gradients_after(position)
     step = walk.steps[position - 1] if 0 < position <= len(walk.steps) else None

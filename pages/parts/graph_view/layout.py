@@ -11,6 +11,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -37,9 +38,10 @@ class Layout:
     lines: tuple[tuple[Point, ...], ...]
 
 
+@lru_cache(maxsize=64)  # while the backward pass is walked through, the boxes stay
 def lay_out(
-    sizes: Sequence[Size],
-    edges: Sequence[tuple[int, int]],
+    sizes: tuple[Size, ...],
+    edges: tuple[tuple[int, int], ...],
     *,
     gap_x: float = 46,
     gap_y: float = 14,
@@ -53,7 +55,7 @@ def lay_out(
         gap_x: between columns.
         gap_y: between boxes one above the other.
 
-    >>> lay_out([(10, 10), (10, 10)], [(0, 1)], gap_x=20).boxes
+    >>> lay_out(((10, 10), (10, 10)), ((0, 1),), gap_x=20).boxes
     ((0.0, 0.0), (30.0, 0.0))
     """
     if not sizes:

@@ -55,7 +55,7 @@ class Painting:
         return len(self.labels)
 
     def dataset(self) -> Dataset:
-        """The painted points as data. Brushes that were not used are no classes.
+        """The painted points as data. A brush without points is no class, and a note says so.
 
         Raises:
             DataError: fewer than two points, or one class only.
@@ -65,7 +65,11 @@ class Painting:
         brushes, labels = np.unique(self.labels, return_inverse=True)
         if len(brushes) == 1:
             raise DataError(f"only class {brushes[0]} is painted: at least two classes are needed")
-        return from_points(self.points, labels, [str(brush) for brush in brushes])
+        data = from_points(self.points, labels, [str(brush) for brush in brushes])
+        if len(brushes) == brushes[-1] + 1:
+            return data
+        note = "Brushes between were left out, so later classes changed colour and shape."
+        return dataclasses.replace(data, notes=(note,))
 
     def started_from(self, data: Dataset) -> Painting:
         """The points of a data set instead, at most 2,000 of them, evenly chosen.

@@ -42,7 +42,7 @@ class Painter {
       root,
       canvas: find("canvas"),
       context: find("canvas").getContext("2d"),
-      counts: [...root.querySelectorAll(".brush b")],
+      brushes: [...root.querySelectorAll(".brush")],
       words: find(".words"),
       style: getComputedStyle(root),
       points: [], // {x, y, k}; neither array nor points ever change, new ones take their place
@@ -229,7 +229,7 @@ class Painter {
       else return
     } else if (key in KEYS) this.choose("mode", KEYS[key])
     else if (key in COLOURS) {
-      this.choose("class", key)
+      if (!this.brushes[key].querySelector("input").disabled) this.choose("class", key)
       this.choose("mode", "brush")
     } else if (!(event.target === this.canvas && this.steered(key, shiftKey))) return
     event.preventDefault()
@@ -269,8 +269,11 @@ class Painter {
         ? `${this.points.length.toLocaleString("en")} of ${MOST} points`
         : `${MOST} points, the most: erase some first`,
     )
-    this.counts.forEach((count, k) => {
-      count.textContent = this.points.filter((point) => point.k === k).length || ""
+    const used = this.points.reduce((most, { k }) => Math.max(most, k), 0)
+    this.brushes.forEach((brush, k) => {
+      const count = this.points.filter((point) => point.k === k).length
+      brush.querySelector("b").textContent = count || ""
+      brush.querySelector("input").disabled = k > used + 1 // classes are painted in order
     })
     for (const [name, off] of [
       ["undo", !this.done.length],
