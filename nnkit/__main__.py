@@ -72,7 +72,9 @@ def parser() -> argparse.ArgumentParser:
     for option, field, kind, text in FIELDS:
         train.add_argument(option, dest=field, type=kind, metavar=kind.__name__.upper(), help=text)
     train.add_argument("--config", metavar="FILE", help="a configuration as JSON, to start from")
-    train.add_argument("--every", type=int, metavar="N", help="print every N epochs (default: ~20 lines)")
+    train.add_argument(
+        "--every", type=int, metavar="N", help="print every N epochs (default: ~20 lines)"
+    )
     train.add_argument("--out", metavar="FILE", help="save weights and configuration as .npz")
     predict = commands.add_parser(
         "predict", help="answers of a saved network for points: predict w.npz 0.5,0.5 -1,0.2"
@@ -147,7 +149,8 @@ def _train(options: argparse.Namespace) -> None:
     experiment = Experiment(configuration(options))
     every = options.every or max(1, options.epochs // 20)
     score = "accuracy" if experiment.config.task == "classification" else "R²"
-    print(f"{'epoch':>6}  {'train loss':>10}  {'test loss':>10}  {'train ' + score:>14}  {'test ' + score:>13}")
+    heads = ("epoch", "train loss", "test loss", f"train {score}", f"test {score}")
+    print("{:>6}  {:>10}  {:>10}  {:>14}  {:>13}".format(*heads))
     _print_row(experiment.latest)
     for epoch in experiment.run(epochs=options.epochs):
         if epoch.epoch % every == 0 or epoch.epoch == options.epochs:
@@ -175,7 +178,9 @@ def _predict(file: str, texts: list[str]) -> None:
         raise ConfigError("points", f"must be numbers joined by commas, got {texts}") from None
     width = len(predictor.input_names)
     if any(len(point) != width for point in points):
-        raise ConfigError("points", f"need {width} numbers each ({', '.join(predictor.input_names)})")
+        raise ConfigError(
+            "points", f"need {width} numbers each ({', '.join(predictor.input_names)})"
+        )
     for text, answer in zip(texts, predictor.predict(points), strict=True):
         print(text, answer)
 

@@ -283,7 +283,8 @@ class Program:
         if function is Kernels.sum or function is Kernels.max:
             reduce = (np.add if function is Kernels.sum else np.maximum).reduce
             axis, keep = call.options.get("axis"), call.options.get("keepdims", False)
-            return f"{self._name(reduce)}({self._name(call.arguments[0])}, {axis}, None, {out}, {keep})"
+            x = self._name(call.arguments[0])
+            return f"{self._name(reduce)}({x}, {axis}, None, {out}, {keep})"
         if function is Kernels.copy:
             return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
         if function is Kernels.positive_part:

@@ -86,50 +86,70 @@ LOSS_RULES: Mapping[str, LossRule] = MappingProxyType({
     ),
 })  # fmt: skip
 
-_MOMENTUM = Number(0.9, 0, 0.999, title="Momentum", help="The share of the last step kept in the next.")
+_MOMENTUM = Number(
+    0.9, 0, 0.999, title="Momentum", help="The share of the last step kept in the next."
+)
 _BETA1 = Number(0.9, 0, 0.999, title="β₁", help="How long the mean of gradients is remembered.")
 _BETA2 = Number(0.999, 0, 0.99999, title="β₂", help="How long the size of gradients is remembered.")
 
-OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType({
-    "sgd": {
-        "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
-        "nesterov": Number(0, 0, 1, True, "Nesterov", "Look ahead along the momentum first."),
-    },
-    "adam": {"beta1": _BETA1, "beta2": _BETA2},
-    "adamw": {
-        "beta1": _BETA1,
-        "beta2": _BETA2,
-        "weight_decay": Number(0.01, 0, 1, title="Weight decay", help="Shrinks weights a little each step."),
-    },
-    "rmsprop": {
-        "alpha": Number(0.99, 0, 0.9999, title="α", help="How long squared gradients are remembered."),
-        "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
-    },
-    "adagrad": {
-        "lr_decay": Number(0, 0, 1, title="Rate decay", help="How fast the learning rate falls by itself."),
-    },
-    "adadelta": {
-        "rho": Number(0.9, 0, 0.9999, title="ρ", help="How long squared gradients are remembered."),
-    },
-})  # fmt: skip
+OPTIMIZER_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType(
+    {
+        "sgd": {
+            "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
+            "nesterov": Number(0, 0, 1, True, "Nesterov", "Look ahead along the momentum first."),
+        },
+        "adam": {"beta1": _BETA1, "beta2": _BETA2},
+        "adamw": {
+            "beta1": _BETA1,
+            "beta2": _BETA2,
+            "weight_decay": Number(
+                0.01, 0, 1, title="Weight decay", help="Shrinks weights a little each step."
+            ),
+        },
+        "rmsprop": {
+            "alpha": Number(
+                0.99, 0, 0.9999, title="α", help="How long squared gradients are remembered."
+            ),
+            "momentum": dataclasses.replace(_MOMENTUM, default=0.0),
+        },
+        "adagrad": {
+            "lr_decay": Number(
+                0, 0, 1, title="Rate decay", help="How fast the learning rate falls by itself."
+            ),
+        },
+        "adadelta": {
+            "rho": Number(
+                0.9, 0, 0.9999, title="ρ", help="How long squared gradients are remembered."
+            ),
+        },
+    }
+)
 
 _HORIZON = Number(200, 1, 100_000, True, "Epochs", "The length of the schedule, in epochs.")
 
-SCHEDULE_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType({
-    "constant": {},
-    "step": {
-        "step_size": Number(50, 1, 100_000, True, "Every", "Epochs between two steps down."),
-        "gamma": Number(0.5, 0.001, 1, title="Factor", help="What the rate is multiplied by."),
-    },
-    "exponential": {"gamma": Number(0.99, 0.5, 1, title="Factor", help="Multiplies the rate each epoch.")},
-    "cosine": {"epochs": _HORIZON},
-    "one_cycle": {"epochs": _HORIZON},
-    "plateau": {
-        "factor": Number(0.5, 0.01, 0.99, title="Factor", help="What the rate is multiplied by."),
-        "patience": Number(20, 1, 10_000, True, "Patience", "Epochs without progress before it falls."),
-    },
-    "warmup": {"epochs": dataclasses.replace(_HORIZON, default=10)},
-})  # fmt: skip
+SCHEDULE_SETTINGS: Mapping[str, Mapping[str, Number]] = MappingProxyType(
+    {
+        "constant": {},
+        "step": {
+            "step_size": Number(50, 1, 100_000, True, "Every", "Epochs between two steps down."),
+            "gamma": Number(0.5, 0.001, 1, title="Factor", help="What the rate is multiplied by."),
+        },
+        "exponential": {
+            "gamma": Number(0.99, 0.5, 1, title="Factor", help="Multiplies the rate each epoch.")
+        },
+        "cosine": {"epochs": _HORIZON},
+        "one_cycle": {"epochs": _HORIZON},
+        "plateau": {
+            "factor": Number(
+                0.5, 0.01, 0.99, title="Factor", help="What the rate is multiplied by."
+            ),
+            "patience": Number(
+                20, 1, 10_000, True, "Patience", "Epochs without progress before it falls."
+            ),
+        },
+        "warmup": {"epochs": dataclasses.replace(_HORIZON, default=10)},
+    }
+)
 
 #: Activations offered for hidden layers, with their titles.
 HIDDEN_ACTIVATIONS: Mapping[str, str] = MappingProxyType({
@@ -302,7 +322,9 @@ use cross_entropy or one_vs_rest
         rule = LOSS_RULES[self.loss]
         if rule.task != self.task:
             fitting = ", ".join(n for n, r in LOSS_RULES.items() if r.task == self.task)
-            raise ConfigError("loss", f"{self.loss} is for {rule.task}; {self.task} takes {fitting}")
+            raise ConfigError(
+                "loss", f"{self.loss} is for {rule.task}; {self.task} takes {fitting}"
+            )
         classes = self.classes
         if rule.binary_only and classes > 2:
             raise ConfigError(
@@ -405,7 +427,9 @@ def _settings(
             known = ", ".join(allowed) if allowed else "none"
             raise ConfigError(str(name), f"is no setting of {owner}, which has {known}")
     return {
-        name: number.check(name, given.get(name, number.default if not number.whole else int(number.default)))
+        name: number.check(
+            name, given.get(name, number.default if not number.whole else int(number.default))
+        )
         for name, number in allowed.items()
     }
 

@@ -87,7 +87,9 @@ class Experiment:
             raise ConfigError("task", f"is {config.task}, and the data are for {self.data.task}")
         rule = LOSS_RULES[config.loss]
         if rule.binary_only and self.data.classes > 2:
-            raise ConfigError("loss", f"{config.loss} tells two classes apart, not {self.data.classes}")
+            raise ConfigError(
+                "loss", f"{config.loss} tells two classes apart, not {self.data.classes}"
+            )
         for name in config.features:
             if name not in feature_names(self.data.inputs.shape[1]):
                 raise ConfigError("features", f"{name} cannot be made of this data")
@@ -147,9 +149,7 @@ class Experiment:
         """How many epochs are done."""
         return self.latest.epoch
 
-    def run(
-        self, epochs: int | None = None, seconds: float | None = None
-    ) -> Iterator[Epoch]:
+    def run(self, epochs: int | None = None, seconds: float | None = None) -> Iterator[Epoch]:
         """Train epoch by epoch, yielding what is known after each.
 
         Ends after `epochs`, after `seconds`, when training has stopped by itself, or when the
@@ -252,7 +252,9 @@ class Experiment:
         """Put the last finite state back and say what happened."""
         self.optimizer.flat[...], self.optimizer.memory[...] = self._finite
         self.status = "diverged"
-        what = f"grew to {latest.train_loss:.3g}" if np.isfinite(latest.train_loss) else "overflowed"
+        what = (
+            f"grew to {latest.train_loss:.3g}" if np.isfinite(latest.train_loss) else "overflowed"
+        )
         self.message = (
             f"Training diverged in epoch {latest.epoch}: the loss {what}. "
             f"The weights of epoch {self.epoch} are back. "
@@ -328,7 +330,9 @@ class Experiment:
             return new
         same_depth = len(self.config.layers) == len(config.layers)
         pairs = zip(self.network.linears, new.network.linears, strict=same_depth)
-        columns: Sequence[int] = [i for i, n in enumerate(self.config.features) if n in config.features]
+        columns: Sequence[int] = [
+            i for i, n in enumerate(self.config.features) if n in config.features
+        ]
         places = [config.features.index(self.config.features[i]) for i in columns]
         for i, (ours, theirs) in enumerate(list(pairs)[: None if same_depth else -1]):
             units, inputs = theirs.weights.shape

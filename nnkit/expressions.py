@@ -366,11 +366,11 @@ _TOKEN = re.compile(
 )
 _LOOKALIKES = MappingProxyType(
     {
-        "×": "*",  # noqa: RUF001
+        "×": "*",
         "·": "*",
         "÷": "/",
-        "−": "-",  # noqa: RUF001
-        "–": "-",  # noqa: RUF001
+        "−": "-",
+        "–": "-",
         "²": "^2",
         "³": "^3",
         "√": "sqrt(...)",

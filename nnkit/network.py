@@ -82,9 +82,7 @@ class Network(Module):
         generator: np.random.Generator | None = None,
     ) -> None:
         sizes = [inputs, *(layer.units for layer in layers)]
-        self.hidden = [
-            Block(size, layer, init) for size, layer in zip(sizes, layers, strict=False)
-        ]
+        self.hidden = [Block(size, layer, init) for size, layer in zip(sizes, layers, strict=False)]
         self.output = Linear(sizes[-1], outputs, init=None if init == "auto" else init)
         self.reset_parameters(generator)
 

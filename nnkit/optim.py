@@ -212,9 +212,7 @@ class Optimizer:
             view[...] = p._data
             p._data = view
             self._views.append(view)
-            self._gradient_views.append(
-                view_like(view, self.gradient[0, start : start + p.size])
-            )
+            self._gradient_views.append(view_like(view, self.gradient[0, start : start + p.size]))
             start += p.size
 
     def _spans(self, present: list[bool]) -> list[tuple[int, int]]:

@@ -171,7 +171,11 @@ def _described(cls: type[Predictor], description: Mapping[str, Any] | None) -> A
     names = {}
     for key in ("input_names", "class_names"):
         value = description.get(key)
-        if not isinstance(value, list) or not all(isinstance(n, str) for n in value) or len(value) > 100:
+        if (
+            not isinstance(value, list)
+            or not all(isinstance(n, str) for n in value)
+            or len(value) > 100
+        ):
             raise FileError(f"the configuration in this file has no valid {key}")
         names[key] = tuple(value)
     epoch = description.get("epoch")

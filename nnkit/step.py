@@ -73,7 +73,9 @@ class TrainingStep:
         x, y = self._as_data(x), self._as_data(y)
         n = len(x)
         if n == 0 or len(y) != n:
-            raise DataError(f"needs as many targets as examples and at least one; got {n}, {len(y)}")
+            raise DataError(
+                f"needs as many targets as examples and at least one; got {n}, {len(y)}"
+            )
         size = n if batch_size is None else max(1, min(int(batch_size), n))
         self._refresh()
         tail = n % size
@@ -171,7 +173,9 @@ class _Plan:
         # Recorded on other data than it is tested with, so that a frozen value would show.
         self.x = Kernels.with_ones(x[::-1] * x.dtype.type(0.75)) if x.ndim == 2 else x[::-1].copy()
         self.y = y[::-1].copy()
-        self.inner = (slice(None), slice(None), slice(x.shape[1])) if x.ndim == 2 else (slice(None),)
+        self.inner = (
+            (slice(None), slice(None), slice(x.shape[1])) if x.ndim == 2 else (slice(None),)
+        )
         rows = self.optimizer.option("lr")
         dtype = self.optimizer.flat.dtype
         numbers = {
@@ -216,7 +220,8 @@ class _Plan:
         self.xs = np.ones((count, *self.x.shape), self.x.dtype)
         self.ys = np.empty((count, *self.y.shape), self.y.dtype)
         self.tables = {
-            n: np.empty((count, *s.array.shape), s.array.dtype) for n, s in self.given_numbers.items()
+            n: np.empty((count, *s.array.shape), s.array.dtype)
+            for n, s in self.given_numbers.items()
         }
         self.outputs = np.ones((count, output.storage.size), output.dtype)
         stack = (self.outputs.strides[0], *output.strides)
@@ -343,9 +348,7 @@ def place_gradients(
 
 def same_layout(a: Place, b: Place) -> bool:
     """Whether two places of one shape have their elements in the same order."""
-    return all(
-        n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True)
-    )
+    return all(n == 1 or i == j for n, i, j in zip(a.shape, a.strides, b.strides, strict=True))
 
 
 class _State:
@@ -394,7 +397,9 @@ class Watch:
         self.members = [(v, v.copy()) for v in values if isinstance(v, (list, dict))]
         places: list[Any] = [(m.__dict__, name) for m in modules for name in m.__dict__]
         for held, _ in self.members:
-            places += [(held, key) for key in (held if isinstance(held, dict) else range(len(held)))]
+            places += [
+                (held, key) for key in (held if isinstance(held, dict) else range(len(held)))
+            ]
         found = [(holder, key, holder[key]) for holder, key in places]
         self.tensors = [
             (h, key, t, t._data, t.requires_grad) for h, key, t in found if isinstance(t, Tensor)

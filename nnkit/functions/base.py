@@ -17,17 +17,15 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy._core import umath
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Gradients = Sequence[Array | None]
 
 
-try:  # the ufunc behind np.clip: keeps NaN like np.maximum, at more than twice its speed
-    from numpy._core.umath import clip as clip_ufunc
-except ImportError:  # pragma: no cover (NumPy has moved it)
-    clip_ufunc = np.clip
-
+#: The ufunc behind np.clip: keeps NaN as np.maximum does, at more than twice its speed.
+clip_ufunc: Any = getattr(umath, "clip", np.clip)
 _add_up: Any = np.add.reduce  # whose types leave out=None out
 _largest: Any = np.maximum.reduce
 
@@ -243,7 +241,7 @@ for _name, _call in vars(Kernels).items():
 SCALAR_KERNELS = ScalarKernels()
 
 #: The namespace in force. Plain unless a step is being recorded.
-kernels: ContextVar[Kernels] = ContextVar("kernels", default=Kernels())
+kernels: ContextVar[Kernels] = ContextVar("kernels", default=Kernels())  # noqa: B039 (no state)
 
 
 class Function:
@@ -276,9 +274,7 @@ def unbroadcast(k: Kernels, grad: Array, shape: tuple[int, ...]) -> Array:
     if grad.shape == shape:
         return grad
     lead = grad.ndim - len(shape)
-    stretched = tuple(
-        lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1
-    )
+    stretched = tuple(lead + i for i, n in enumerate(shape) if n == 1 and grad.shape[lead + i] != 1)
     axes = (*range(lead), *stretched)
     total = k.sum(grad, axis=axes, keepdims=True)
     return k.reshape(total, shape=shape)

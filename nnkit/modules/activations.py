@@ -294,7 +294,9 @@ def as_activation(activation: Any) -> Module | None:
             )
         return ACTIVATIONS[activation]()
     if not callable(activation):
-        raise ConfigError("activation", f"must be a module, a function or a name; got {activation!r}")
+        raise ConfigError(
+            "activation", f"must be a module, a function or a name; got {activation!r}"
+        )
     for cls in ACTIVATIONS.values():
         if activation is cls.function:
             return cls()

@@ -45,16 +45,19 @@ class Run:
     progress: ValidationProgress
     seconds: float = 0.0
 
+    @property
+    def at_work(self) -> bool:
+        """Whether there is more to come."""
+        return self.events is not None
+
     def advance(self, seconds: float) -> None:
         """Work for a moment."""
         started = time.perf_counter()
-        for progress in self.events or ():
-            self.progress = progress
-            if progress.share < 1 and time.perf_counter() - started < seconds:
-                continue
-            break
+        for self.progress in self.events or ():
+            if time.perf_counter() - started >= seconds:
+                break
         self.seconds += time.perf_counter() - started
-        if self.progress.share == 1:
+        if len(self.progress.done) == self.progress.folds:
             self.events = None
 
     def fits(self, experiment: Experiment) -> bool:
@@ -72,16 +75,15 @@ def _relevant(config: ExperimentConfig) -> ExperimentConfig:
 def panel() -> None:
     """Settings, the button that starts or cancels, and what has come out so far."""
     run: Run | None = st.session_state.get("validation")
-    if run and run.events and not run.fits(state.experiment()):
+    if run and not run.fits(state.experiment()):
         run.events = None  # the folds left would be of another network than those done
+    at_work = bool(run and run.at_work)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        _settings(run)
-    at_work = bool(run and run.events)
+        _settings(at_work)
     st.fragment(_tick, run_every=INTERVAL if at_work else None, key="validation_live")()
 
 
-def _settings(run: Run | None) -> None:
-    at_work = bool(run and run.events)
+def _settings(at_work: bool) -> None:
     st.number_input(
         "Folds", 2, MAX_FOLDS, 5, key="folds", width=130, disabled=at_work, persist_state="session",
         help="The data are dealt into so many parts; each is tested once, by a network trained on "
@@ -130,18 +132,20 @@ def _tick() -> None:
             "anew on several splits and shows how far the numbers spread."
         )
         return
-    if run.events:
+    at_work = run.at_work
+    if at_work:
         run.advance(BUDGET)
-        _show(run)
-        if not run.events:
-            st.rerun()  # Cancel becomes Cross-validate, and the ticks end
-    else:
-        _show(run)
+    _show(run)
+    if at_work and not run.at_work:
+        st.rerun()  # Cancel becomes Cross-validate, and the ticks end
 
 
 def _show(run: Run) -> None:
     progress = run.progress
-    st.progress(progress.share, _said(run))
+    if run.at_work:
+        st.progress(progress.share, _said(run))
+    else:
+        st.caption(_said(run))
     if not progress.done:
         return
     summary = summarize(progress.done)
@@ -171,17 +175,17 @@ def _said(run: Run) -> str:
     diverged = sum(fold.diverged for fold in progress.done)
     said = f" {diverged} diverged: their numbers are of the last epoch before." if diverged else ""
     if not run.fits(state.experiment()):
-        stopped = "" if progress.share == 1 else " It was stopped there."
+        stopped = "" if done == folds else " It was stopped there."
         return (
             f"{done} of {folds} folds, of the configuration before the last change.{stopped}{said}"
         )
-    if run.events:
+    if run.at_work:
         left = run.seconds * (1 / progress.share - 1) if progress.share else 0.0
         return (
             f"Fold {done + 1} of {folds}, epoch {progress.epoch} of {progress.epochs}; "
             f"about {left:.0f} s left.{said}"
         )
-    if progress.share == 1:
+    if done == folds:
         return f"{folds} folds of {progress.epochs} epochs, in {run.seconds:.1f} s.{said}"
     return f"Cancelled after {done} of {folds} folds.{said}"
 
@@ -198,7 +202,7 @@ def _table(run: Run, summary: Summary, score: str) -> dict[str, list[str]]:
     written = "{:.1%}".format if score == "accuracy" else "{:.3f}".format
     return {
         "Fold": ["**Mean ± deviation**", *(str(fold.number) for fold in done)],
-        "Train / test points": ["", *(f"{f.train_samples:,} / {f.test_samples:,}" for f in done)],
+        "Train / test": ["", *(f"{f.train_samples:,} / {f.test_samples:,}" for f in done)],
         f"Train {score}": column("train_score", written),
         f"Test {score}": column("test_score", written),
         "Train loss": column("train_loss", number),

@@ -99,8 +99,15 @@ def _say(experiment: Experiment, train: Report, test: Report, threshold: float =
             "Train the network on the Train page, then come back."
         )
         return
+    if experiment.message:
+        st.caption(f":material/info: {words(experiment.message)}")
     for remark in remarks(train, test, threshold):
         st.caption(f"{ICONS[remark.about]} {words(remark.text)}")
+    if experiment.config.loss == "hinge":
+        st.caption(
+            ":material/percent: Hinge loss learns the side of a margin: what is read as "
+            "probabilities here is not calibrated."
+        )
     if experiment.config.patience:
         st.caption(
             ":material/visibility: Early stopping chooses the epoch by the test loss, so the test "
@@ -132,7 +139,7 @@ def _classification(
 def _matrix_and_plane(
     experiment: Experiment, decisions: Decisions, names: Sequence[str], seen: Dataset
 ) -> None:
-    left, right = _pair()
+    left, right = st.columns(2, gap="small", vertical_alignment="center")
     with left:
         _title("Confusion matrix", "Rows are the true classes, columns those given. Click a cell: "
                "its points are ringed on the plane.")  # fmt: skip
@@ -163,7 +170,7 @@ def _question(data: Dataset) -> int | None:
         options,
         key="question",
         format_func=lambda label: (
-            "Which class is it?" if label is None else f"Is it {data.class_names[label]}?"
+            "Which class is it?" if label is None else f"Is it class {data.class_names[label]}?"
         ),
         help="All classes at once, or one against the rest, with a threshold of its own.",
         persist_state="session",
@@ -261,8 +268,6 @@ def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
         "calibration",
         "Observed share over predicted probability",
     )
-    if experiment.config.loss == "hinge":
-        st.caption("Hinge loss learns the side of a margin, not probabilities.")
 
 
 # ---- regression --------------------------------------------------------------------------------
@@ -311,7 +316,8 @@ def _plane(experiment: Experiment, data: Dataset, marked: Rows) -> None:
 
 
 def _pair() -> tuple[DeltaGenerator, DeltaGenerator]:
-    left, right = st.columns(2, gap="small", vertical_alignment="center")
+    """Two places side by side."""
+    left, right = st.columns(2, gap="small")
     return left.container(gap="xsmall"), right.container(gap="xsmall")
 
 

@@ -80,7 +80,8 @@ def chosen_walk() -> Walkthrough | None:
     except ExpressionError as error:
         message = str(error)
         st.error(_escaped(message[:1].upper() + message[1:]), icon=":material/error:")
-        st.code(point_at(text, error.position), language=None)
+        if text.strip():
+            st.code(point_at(text, error.position), language=None)
         return None
     size = r"\footnotesize" if len(expression.assignments) > 1 else ""
     right.latex(f"{size} {latex_expression(expression)}", width="content")

@@ -84,7 +84,7 @@ def _percent(value: float) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{100 * low:.0f}–{100 * high:.0f}%"
+    return f"{100 * low:.0f}\u2060–\u2060{100 * high:.0f}%"  # not to be broken at the dash
 
 
 def _plain(value: float) -> str:

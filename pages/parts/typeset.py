@@ -56,7 +56,8 @@ def plain_formula(text: str) -> str:
 
 
 def latex_number(value: float) -> str:
-    """
+    """Four digits.
+
     >>> latex_number(-1234567.0)
     '-1.235 \\\\times 10^{6}'
     """
@@ -80,15 +81,19 @@ def latex_value(value: ArrayLike) -> str:
 
 
 def latex_name(name: str) -> str:
-    r"""
-    >>> latex_name("v12"), latex_name("loss"), latex_name("-0.5")
-    ('v_{12}', '\\mathrm{loss}', '-0.5')
+    r"""What a walkthrough calls a node: a variable, a word, or the number of a constant.
+
+    >>> [latex_name(name) for name in ("v12", "pi", "my_loss", "-1e-05")]
+    ['v_{12}', '\\pi', '\\mathrm{my\\_loss}', '-1 \\times 10^{-5}']
     """
-    if match := re.fullmatch(r"([A-Za-z])([0-9]+)", name):
-        return f"{match[1]}_{{{match[2]}}}"
-    if re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]+", name):
-        return rf"\mathrm{{{name.replace('_', chr(92) + '_')}}}"
-    return name
+    if match := re.fullmatch(r"([A-Za-z])([0-9]*)", name):
+        return f"{match[1]}_{{{match[2]}}}" if match[2] else name
+    if name == "pi":
+        return r"\pi"
+    if re.fullmatch(r"-?[0-9.]+(e[+-]?[0-9]+)?", name):
+        return latex_number(float(name))
+    escaped = name.replace("_", r"\_")
+    return rf"\mathrm{{{escaped}}}"
 
 
 def latex_gradient(output: str, name: str) -> str:
@@ -172,12 +177,12 @@ def _latex(
         arrays: the names that are arrays, whose product is taken element by element.
     """
     match node:
-        case Number() | Name():
-            number = isinstance(node, Number)
-            text = latex_number(node.value) if number else words.get(node.name) or latex_name(node.name)
-            own = 1 if text.startswith("-") else 3 if text.startswith(r"\frac") else 9
-            if r"\times" in text:
-                own = 2
+        case Number(value):
+            text = latex_number(value)
+            own = _binding(text)
+        case Name(name):
+            text = words.get(name) or latex_name(name)
+            own = _binding(text)
         case Negate(operand):
             own, text = 1, f"-{_latex(operand, words, arrays, 2)}"
         case Call("sqrt", (operand,)):
@@ -208,6 +213,15 @@ def _latex(
             text = f"{_latex(left, words, arrays, 1 if leads else own)} {sign} "
             text += _latex(right, words, arrays, max(tighter, 2))
     return rf"\left({text}\right)" if own < binding else text
+
+
+def _binding(word: str) -> int:
+    """How tightly the LaTeX of a number or name binds."""
+    if word.startswith("-"):
+        return 1
+    if r"\times" in word:
+        return 2
+    return 3 if word.startswith(r"\frac") else 9
 
 
 def _touches(node: Node, names: Set[str]) -> bool:

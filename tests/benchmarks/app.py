@@ -8,8 +8,6 @@ visitor sees; the server's time is what its process used of a processor. Needs P
 Chromium, as the browser tests do.
 """
 
-# ruff: noqa: E402
-
 from __future__ import annotations
 
 import argparse

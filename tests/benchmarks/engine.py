@@ -37,7 +37,6 @@ from ours import OURS
 from rivals import RIVALS
 from workloads import WORKLOADS, Runner, Workload, prepare
 
-
 CONTENDERS = OURS | RIVALS
 CLOCKS = {"wall": perf_counter, "cpu": process_time}
 COMPARED_STEPS = 300

@@ -11,9 +11,9 @@ from workloads import Batches, Kind, Weights, Workload
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-import nnkit  # noqa: E402
-from nnkit.forward import ForwardPass  # noqa: E402
-from nnkit.step import TrainingStep  # noqa: E402
+import nnkit
+from nnkit.forward import ForwardPass
+from nnkit.step import TrainingStep
 
 ALL_KINDS: tuple[Kind, ...] = ("train", "predict", "units")
 

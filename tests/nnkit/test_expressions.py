@@ -325,7 +325,7 @@ MISTAKES = [
     ("x; y", 3, "a part before the last needs a name"),
     ("1e999", 0, "the number 1e999 is too large"),
     ("x²", 1, "'²' has no meaning in a formula; write ^2"),
-    ("2 × x", 2, "write *"),  # noqa: RUF001
+    ("2 × x", 2, "write *"),
     ("x[0]", 1, "'[' has no meaning in a formula; write ("),
     ("x.real", 1, "'.' has no meaning"),
     ("__import__('os')", 11, "has no meaning"),

@@ -15,7 +15,9 @@ from nnkit.optim import OPTIMIZERS
 from nnkit.step import TrainingStep
 from tests.nnkit.numeric import assert_same_bits
 from tests.nnkit.twins import (
-    ACTIVATION_MAKERS, Training, Twins,
+    ACTIVATION_MAKERS,
+    Training,
+    Twins,
 )
 
 # Whatever is trained ------------------------------------------------------------------------------

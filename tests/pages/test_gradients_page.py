@@ -127,7 +127,6 @@ def test_a_formula_survives_a_look_at_arrays(page):
         ("w*x + ", "found the end", 6),
         ("2 + 3", "depends on no variable", 0),
         ("x*y > 1", "no gradient", 4),
-        ("", "found the end", 0),
         ("__import__('os')", "has no meaning", 11),
         ("`x` **bold** :red[x]", "has no meaning", 0),
     ],
@@ -140,6 +139,12 @@ def test_nonsense_is_told_with_its_place(page, formula, message, caret):
     assert shown == formula
     assert pointer == " " * caret + "^"
     assert not page.table
+
+
+def test_an_empty_formula_is_told(page):
+    write(page, "  ")
+    assert "found the end" in page.error[0].value
+    assert not page.code and not page.exception
 
 
 def test_after_nonsense_all_is_well_again(page):

@@ -54,8 +54,8 @@ class TestLayout:
         layout = lay_out(sizes, edges, gap_x=40, gap_y=10)
         boxes = [(x, y, x + w, y + h) for (x, y), (w, h) in zip(layout.boxes, sizes, strict=True)]
         for i, (left, top, right, bottom) in enumerate(boxes):
-            assert left >= 0 and top >= 0
-            assert right <= layout.width and bottom <= layout.height
+            assert left >= 0 and top >= -1e-9
+            assert right <= layout.width and bottom <= layout.height + 1e-9
             for other in boxes[:i]:
                 beside = left >= other[2] + 40 or other[0] >= right + 40
                 below = top >= other[3] + 9.99 or other[1] >= bottom + 9.99
@@ -194,12 +194,13 @@ class TestTypeset:
             ("-x^2", "-x^{2}"),
             ("exp(x)^2", r"\left(e^{x}\right)^{2}"),
             ("x * 1e-7", r"x \cdot \left(1 \times 10^{-7}\right)"),
-            ("abs(x) + max(x, pi)", r"\left|x\right| + \max\left(x, pi\right)"),
+            ("abs(x) + max(x, pi)", r"\left|x\right| + \max\left(x, \pi\right)"),
+            ("_ = x * x1; _ + 1", r"\mathrm{\_} + 1"),
         ],
     )
     def test_expressions(self, text, latex):
-        expected = rf"\begin{{aligned}} L & = {latex} \end{{aligned}}"
-        assert latex_expression(parse_expression(text)) == expected.replace("pi", r"\pi")
+        written = latex_expression(parse_expression(text))
+        assert written.endswith(rf" L & = {latex} \end{{aligned}}")
 
     def test_values(self):
         assert latex_value([[1.0, -0.0], [np.nan, np.inf]]) == (

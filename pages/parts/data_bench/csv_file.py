@@ -11,7 +11,7 @@ import streamlit as st
 from nnkit.datasets import TASKS, CsvTable, Dataset, read_table
 from nnkit.datasets.csv import MAX_COLUMNS, MAX_ROWS
 from nnkit.errors import NnkitError
-from pages.parts.data_bench.shared import plain, sentence, table_height, use_button
+from pages.parts.data_bench.shared import plain, sentence, shortened, table_height, use_button
 
 MEGABYTES = 5
 MAX_BYTES = MEGABYTES * 1024 * 1024
@@ -123,6 +123,8 @@ def _preview(table: CsvTable) -> None:
     said = f"Rows: {len(table):,}. Columns: {len(table.columns)}; {between.lower()} between values"
     said += f", decimal {'comma' if table.decimal == ',' else 'point'}"
     said += ", names in the first row." if table.has_header else ", no names."
+    if len(columns) < len(table.columns):
+        said += f" The first {len(columns)} columns are shown."
     st.dataframe(
         {column.name: column.cells[:ROWS_SHOWN] for column in columns},
         height=table_height(min(len(table), ROWS_SHOWN), 6),
@@ -171,7 +173,8 @@ def _choose_columns(name: str, table: CsvTable) -> None:
 def _summary(draft: Dataset) -> str:
     said = [f"{len(draft):,} samples."]
     if draft.classes:
-        names = ", ".join(draft.class_names[:6]) + (" …" if draft.classes > 6 else "")
+        names = ", ".join(shortened(name, 20) for name in draft.class_names[:6])
+        names += " …" if draft.classes > 6 else ""
         said.append(f"{draft.classes} classes: {names}.")
     if draft.inputs.shape[1] > 2:
         said.append(

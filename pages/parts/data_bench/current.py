@@ -115,10 +115,16 @@ def _shown_columns(data: Dataset) -> tuple[int, int]:
         return (0, 1)
     with st.container(horizontal=True, gap="small"):
         x, y = (
-            st.selectbox(title, names, index, key=f"{title}_{id(data)}", label_visibility="collapsed",
-                         format_func=lambda name, title=title: f"{title}: {name}")
+            st.selectbox(
+                title,
+                names,
+                index,
+                format_func=lambda name, title=title: f"{title}: {name}",
+                key=f"{title}_{id(data)}",
+                label_visibility="collapsed",
+            )
             for index, title in enumerate(("Across", "Up"))
-        )  # fmt: skip
+        )
     return names.index(x), names.index(y)
 
 
@@ -147,17 +153,22 @@ def _columns(data: Dataset) -> dict[str, list[Any]]:
 def reproduce(config: ExperimentConfig, data: Dataset) -> str:
     """Python that makes the same data, split the same way, bit for bit.
 
+    Data that no formula or generator gave are read from the downloaded file.
+
     >>> from nnkit.datasets import make_dataset
     >>> print(reproduce(ExperimentConfig(), make_dataset("spirals")))
-    from nnkit import make_dataset, split
+    from nnkit.datasets import make_dataset, split
     <BLANKLINE>
     data = make_dataset("spirals", samples=500, noise=0.1, seed=0)
     train, test = split(data, 0.8, seed=0)
     """
-    if config.dataset == CUSTOM:
+    formula = next((note for note in data.notes if note.startswith("from_formula(")), None)
+    if formula is not None:
+        lines = ["from nnkit.datasets import from_formula, split", "", f"data = {formula}"]
+    elif config.dataset == CUSTOM:
         lines = [
             "from pathlib import Path",
-            "from nnkit import read_csv, split",
+            "from nnkit.datasets import read_csv, split",
             "",
             f"data = read_csv(Path({CUSTOM_FILE!r}), task={data.task!r}, header=True,",
             '                delimiter=",", decimal=".")',
@@ -168,7 +179,7 @@ def reproduce(config: ExperimentConfig, data: Dataset) -> str:
         settings |= {name: getattr(config, name) for name in optional if getattr(config, name)}
         settings |= config.dataset_settings
         values = ", ".join(f"{name}={value!r}" for name, value in settings.items())
-        lines = ["from nnkit import make_dataset, split", ""]
+        lines = ["from nnkit.datasets import make_dataset, split", ""]
         lines.append(f'data = make_dataset("{config.dataset}", {values})')
     lines.append(f"train, test = split(data, {config.train_fraction!r}, seed={config.data_seed})")
     return "\n".join(lines)

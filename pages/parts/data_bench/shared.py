@@ -32,6 +32,15 @@ def sentence(error: object) -> str:
     return plain(f"{text[:1].upper()}{text[1:]}{end}")
 
 
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters of a text.
+
+    >>> shortened("sepal length", 6)
+    'sepal…'
+    """
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def table_height(rows: int, most: int) -> int:
     """The height in pixels of a table of so many rows; beyond `most` it scrolls."""
     return 35 * (min(rows, most) + 1) + 3
@@ -53,7 +62,7 @@ def use_button(
         help="Makes these the data to learn from, with features, loss and output layer to fit.",
     )
     if pressed and draft is not None:
-        controls.attempt(_use, draft, title, standardize)
+        controls.attempt(_use, draft, shortened(title, 40), standardize)
     return pressed
 
 

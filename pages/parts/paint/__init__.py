@@ -118,16 +118,17 @@ _CONSTANTS = {
     "COLOURS": palette.CLASSES,
     "SYMBOLS": SYMBOLS[:MAX_CLASSES],
 }
+_CODE = "\n".join(
+    [
+        *(f"const {name} = {json.dumps(value)}" for name, value in _CONSTANTS.items()),
+        (_FOLDER / "paint.js").read_text(encoding="utf-8"),
+    ]
+)
 _mount = st.components.v2.component(
     "nnkit_paint",
     html='<div class="paint" role="group" aria-label="Paint points"></div>',
     css=(_FOLDER / "paint.css").read_text(encoding="utf-8"),
-    js="\n".join(
-        [
-            *(f"const {name} = {json.dumps(value)}" for name, value in _CONSTANTS.items()),
-            (_FOLDER / "paint.js").read_text(encoding="utf-8"),
-        ]
-    ),
+    js=_CODE,
 )
 
 
