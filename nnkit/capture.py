@@ -43,8 +43,8 @@ from typing import Any
 
 import numpy as np
 
-from .functions.base import Array, Kernels, address, clip_ufunc, kernels
-from .optim import aligned
+from .functions.base import Array, Kernels, clip_ufunc, kernels
+from .functions.memory import address, aligned
 
 
 class Uncapturable(Exception):
@@ -202,7 +202,8 @@ class Recorder(Kernels):
         if storage.wide is not None and storage.wide[:, :-1].shape == x.shape and not place.offset:
             return storage.wide
         wide = Kernels.with_ones(x)
-        if storage.kind == "made" and whole and x.T.flags.c_contiguous and not storage.moved_to:
+        by_unit = x.flags.f_contiguous and not x.flags.c_contiguous  # as `Kernels.with_ones` asks
+        if storage.kind == "made" and whole and by_unit and not storage.moved_to:
             storage.wide = wide
             self.know("made", wide.T, storage)
             return wide

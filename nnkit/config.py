@@ -7,8 +7,10 @@ type and limits here, and combinations that cannot work are refused with the rea
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from reprlib import repr as short
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -33,14 +35,14 @@ class Number:
 
     def check(self, name: str, value: Any) -> float | int:
         """`value` as a number within the limits, or a `ConfigError` that names them."""
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not number or not self.low <= value <= self.high:  # which NaN is not
-            raise ConfigError(
-                name, f"must be a number from {self.low:g} to {self.high:g}, got {value!r}"
-            )
-        if self.whole and value != int(value):
-            raise ConfigError(name, f"must be a whole number, got {value!r}")
-        return int(value) if self.whole else float(value)
+        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+        # NaN is not within the limits, nor is anything that int() could not take.
+        if number and self.low <= value <= self.high and (not self.whole or value == int(value)):
+            return int(value) if self.whole else float(value)
+        limits = f"from {self.low:g} to {self.high:g}"
+        if self.whole:
+            limits = f"whole, from {int(self.low)} to {int(self.high)}"
+        raise ConfigError(name, f"must be a number, {limits}; got {short(value)}")
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ use cross_entropy or one_vs_rest
         for name, number in LIMITS.items():
             object.__setattr__(self, name, number.check(name, getattr(self, name)))
         if not isinstance(self.standardize, bool):
-            raise ConfigError("standardize", f"must be true or false, got {self.standardize!r}")
+            raise ConfigError("standardize", f"must be true or false, got {short(self.standardize)}")
         self._check_dataset()
         object.__setattr__(self, "layers", _layers(self.layers))
         _choice("loss", self.loss, LOSS_RULES)
@@ -290,25 +292,29 @@ use cross_entropy or one_vs_rest
         _choice("schedule", self.schedule, SCHEDULE_SETTINGS)
         _choice("init", self.init, ("auto", *INITIALIZERS))
         for kind, table in (("optimizer", OPTIMIZER_SETTINGS), ("schedule", SCHEDULE_SETTINGS)):
-            settings = _settings(getattr(self, kind), getattr(self, f"{kind}_settings"), table)
-            object.__setattr__(self, f"{kind}_settings", settings)
+            name, given = getattr(self, kind), getattr(self, f"{kind}_settings")
+            object.__setattr__(self, f"{kind}_settings", _settings(kind, name, given, table[name]))
         self._check_combinations()
 
     def _check_dataset(self) -> None:
+        table: dict[str, Number] = {}
         if self.dataset != CUSTOM:
             _choice("dataset", self.dataset, DATASETS)
             info = DATASETS[self.dataset]
             if info.task != self.task:
-                raise ConfigError("dataset", f"{self.dataset} is for {info.task}, not {self.task}")
+                fitting = ", ".join(name for name, i in DATASETS.items() if i.task == self.task)
+                raise ConfigError(
+                    "dataset", f"{self.dataset} is for {info.task}; {self.task} takes {fitting}"
+                )
             table = {
                 s.name: Number(s.default, s.minimum, s.maximum, True, s.title)
                 for s in info.settings
             }
-            settings = _settings(self.dataset, self.dataset_settings, {self.dataset: table})
-            object.__setattr__(self, "dataset_settings", settings)
+        settings = _settings("dataset", self.dataset, self.dataset_settings, table)
+        object.__setattr__(self, "dataset_settings", settings)
         features = self.features
-        if isinstance(features, str) or not all(isinstance(name, str) for name in features):
-            raise ConfigError("features", f"must be a list of names, got {features!r}")
+        if not isinstance(features, (list, tuple)) or not all(isinstance(n, str) for n in features):
+            raise ConfigError("features", f"must be a list of names, got {short(features)}")
         object.__setattr__(self, "features", tuple(features))
         if not features:
             raise ConfigError("features", "needs at least one input feature")
@@ -353,8 +359,14 @@ use cross_entropy or one_vs_rest
         return int(settings.get("classes", settings.get("arms", 2)))
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with other values, checked anew."""
+        """A copy with other values, checked anew.
+
+        Another data set, optimizer or schedule starts from its own default settings.
+        """
         _known(changes, type(self))
+        for kind in ("dataset", "optimizer", "schedule"):
+            if changes.get(kind, getattr(self, kind)) != getattr(self, kind):
+                changes.setdefault(f"{kind}_settings", {})
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -379,7 +391,7 @@ use cross_entropy or one_vs_rest
         fields = dict(values)
         if "layers" in fields:
             if not isinstance(fields["layers"], (list, tuple)):
-                raise ConfigError("layers", f"must be a list, got {fields['layers']!r}")
+                raise ConfigError("layers", f"must be a list, got {short(fields['layers'])}")
             fields["layers"] = tuple(_layer(item) for item in fields["layers"])
         if isinstance(fields.get("features"), list):
             fields["features"] = tuple(fields["features"])
@@ -388,44 +400,43 @@ use cross_entropy or one_vs_rest
 
 def _choice(name: str, value: Any, allowed: Any) -> None:
     if not isinstance(value, str) or value not in allowed:
-        raise ConfigError(name, f"must be one of {', '.join(allowed)}; got {value!r}")
+        raise ConfigError(name, f"must be one of {', '.join(allowed)}; got {short(value)}")
 
 
 def _known(values: Mapping[Any, Any], cls: type) -> None:
     names = [f.name for f in dataclasses.fields(cls)]
     for name in values:
         if name not in names:
-            raise ConfigError(str(name), f"is no setting; there are {', '.join(names)}")
+            raise ConfigError(str(name)[:40], f"is no setting; there are {', '.join(names)}")
 
 
 def _layer(value: Any) -> LayerConfig:
     if isinstance(value, LayerConfig):
         return value
     if not isinstance(value, Mapping):
-        raise ConfigError("layers", f"must be a list of layers with units and so on, got {value!r}")
+        raise ConfigError("layers", f"must be a list of layers with units and so on, got {short(value)}")
     _known(value, LayerConfig)
     return LayerConfig(**value)
 
 
 def _layers(layers: Any) -> tuple[LayerConfig, ...]:
     if not isinstance(layers, (list, tuple)):
-        raise ConfigError("layers", f"must be a list of layers, got {layers!r}")
+        raise ConfigError("layers", f"must be a list of layers, got {short(layers)}")
     if len(layers) > MAX_LAYERS:
         raise ConfigError("layers", f"must be at most {MAX_LAYERS}, got {len(layers)}")
     return tuple(_layer(layer) for layer in layers)
 
 
 def _settings(
-    owner: str, given: Any, table: Mapping[str, Mapping[str, Number]]
+    kind: str, owner: str, given: Any, allowed: Mapping[str, Number]
 ) -> Mapping[str, Any]:
-    """All settings of `owner` with defaults filled in, checked."""
+    """All settings of `owner`, a data set, optimizer or schedule, checked; defaults filled in."""
     if not isinstance(given, Mapping):
-        raise ConfigError(owner, f"its settings must be a mapping, got {given!r}")
-    allowed = table[owner]
+        raise ConfigError(f"{kind}_settings", f"must be a mapping, got {short(given)}")
     for name in given:
         if name not in allowed:
             known = ", ".join(allowed) if allowed else "none"
-            raise ConfigError(str(name), f"is no setting of {owner}, which has {known}")
+            raise ConfigError(str(name)[:40], f"is no setting of {owner}, which has {known}")
     return {
         name: number.check(
             name, given.get(name, number.default if not number.whole else int(number.default))
@@ -446,21 +457,21 @@ def default_loss(task: str, classes: int) -> str:
 
 
 def _recipe(info: DatasetInfo) -> ExperimentConfig:
-    tanh8 = (LayerConfig(8, "tanh"), LayerConfig(8, "tanh"))
-    wide = (LayerConfig(16), LayerConfig(16))
-    layers = {
-        "spirals": wide,
-        "checkerboard": (LayerConfig(32), LayerConfig(32)),
-        "arms": wide,
-        "blobs": (LayerConfig(8),),
-        "gaussians": (LayerConfig(4, "tanh"),),
-        "plane": (LayerConfig(4, "tanh"),),
-        "bumps": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
-        "ripple": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
-        "step": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
-        "sawtooth": (LayerConfig(32, "tanh"), LayerConfig(32, "tanh")),
-        "sine": (LayerConfig(16, "tanh"), LayerConfig(16, "tanh")),
-    }.get(info.name, tanh8)
+    units, activation, depth = {
+        "spirals": (16, "relu", 2),
+        "moons": (8, "relu", 2),
+        "gaussians": (4, "tanh", 1),
+        "checkerboard": (32, "gelu", 2),
+        "arms": (16, "relu", 2),
+        "blobs": (8, "relu", 1),
+        "sine": (16, "tanh", 2),
+        "step": (16, "tanh", 2),
+        "polynomial": (16, "relu", 2),
+        "sawtooth": (32, "relu", 2),
+        "plane": (4, "tanh", 1),
+        "bumps": (16, "tanh", 2),
+        "ripple": (32, "gelu", 2),
+    }.get(info.name, (8, "tanh", 2))
     settings = {s.name: s.default for s in info.settings}
     classes = settings.get("classes", settings.get("arms", 2))
     regression = info.task == "regression"
@@ -470,7 +481,7 @@ def _recipe(info: DatasetInfo) -> ExperimentConfig:
         dataset_settings=settings,
         noise=0.0 if info.name in ("checkerboard",) else 0.1,
         features=tuple(f"x{i + 1}" for i in range(info.dimensions)),
-        layers=layers,
+        layers=(LayerConfig(units, activation),) * depth,
         loss=default_loss(info.task, classes),
         learning_rate=0.01 if regression else 0.03,
     )

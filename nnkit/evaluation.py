@@ -357,8 +357,8 @@ def remarks(train: Report, test: Report, threshold: float = 0.5) -> tuple[Remark
 def _gap(
     train: ClassificationReport, test: ClassificationReport, seen: Decisions, unseen: Decisions
 ) -> Remark | None:
-    """Accuracy that differs by more than chance, or a loss that has clearly come apart."""
-    if seen.accuracy > max(unseen.interval[1], unseen.accuracy + 0.02):
+    """Accuracies whose intervals lie apart, or losses that are clearly apart."""
+    if seen.interval[0] > unseen.interval[1] and seen.accuracy > unseen.accuracy + 0.02:
         gap = 100 * (seen.accuracy - unseen.accuracy)
         said = f"Accuracy is {gap:.0f} points lower on test data, more than chance"
     elif test.loss > 2 * train.loss and test.loss > train.loss + 0.1:

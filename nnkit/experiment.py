@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import metrics
-from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, LayerConfig
+from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, LayerConfig, Number
 from .datasets import Dataset, feature_names, make_dataset, split
 from .errors import ConfigError, FileError
 from .forward import ForwardPass
@@ -34,6 +34,9 @@ from .step import TrainingStep
 
 #: A loss this many times the first one (or 1) counts as diverged, though still finite.
 DIVERGED = 200
+
+#: What a weight or bias may be set to by hand.
+BY_HAND = Number(0, -1e6, 1e6)
 
 _LOSS_MODULES = {
     "binary_cross_entropy": "bce_with_logits",
@@ -80,8 +83,10 @@ class Experiment:
         data: Dataset | None = None,
         test_data: Dataset | None = None,
     ) -> None:
-        if (data is None) == (config.dataset == CUSTOM):
-            raise ConfigError("dataset", f"{CUSTOM!r} goes with data given to Experiment, and back")
+        if data is None and config.dataset == CUSTOM:
+            raise ConfigError("dataset", f"is {CUSTOM!r}, so the data have to be given as well")
+        if data is not None and config.dataset != CUSTOM:
+            raise ConfigError("dataset", f"must be {CUSTOM!r} where data are given")
         self.data = _dataset(config) if data is None else data
         if self.data.task != config.task:
             raise ConfigError("task", f"is {config.task}, and the data are for {self.data.task}")
@@ -99,8 +104,8 @@ class Experiment:
         else:
             parts = self.data, test_data
         self.train_data, self.test_data = parts
+        self._check_last_batch(config)
         self.first_config = config
-        self.silenced: set[tuple[int, int]] = set()
         self._build(config)
 
     def _build(self, config: ExperimentConfig) -> None:
@@ -113,15 +118,35 @@ class Experiment:
         self.network = self.predictor.network
         self.loss = _loss(config.loss)
         self._make_optimizer()
+        self._buffers = [buffer for _, buffer in self.network.named_buffers()]
+        self._lay_out_data()
+        self.history, self.snapshots = History(), Snapshots()
+        self._best: tuple[Epoch, Array] | None = None
+        self._keep(self._measure(0))
+
+    def _lay_out_data(self) -> None:
+        """Training and test data as network and loss take them."""
         self._x, self._y = self._arrays(self.train_data)
         self._passes = [
             (ForwardPass(self.network, self._arrays(data)[0]), *self._arrays(data)[1:], data)
             for data in (self.train_data, self.test_data)
         ]
         self._grids: dict[Any, ForwardPass] = {}
-        self.history, self.snapshots = History(), Snapshots()
-        self._best: tuple[float, int, dict[str, Array]] | None = None
-        self._keep(self._measure(0))
+
+    def _check_last_batch(self, config: ExperimentConfig) -> None:
+        """Batch normalization cannot learn from one example, which the last batch may be."""
+        n = len(self.train_data)
+        if all(layer.normalization != "batch" for layer in config.layers):
+            return
+        if n == 1:
+            raise ConfigError("samples", "must leave two to train on with batch normalization")
+        if n % config.batch_size == 1:
+            fitting = next(size for size in range(config.batch_size, n + 1) if n % size != 1)
+            raise ConfigError(
+                "batch_size",
+                f"{config.batch_size} leaves one of the {n} training examples for the last batch, "
+                f"and batch normalization compares at least two; take {fitting}",
+            )
 
     def _make_optimizer(self) -> None:
         """The optimizer of the configuration, weights and biases in groups of their own."""
@@ -169,6 +194,9 @@ class Experiment:
         """Train for exactly one epoch (again, if training had stopped by its conditions)."""
         if self.status == "diverged":
             raise ConfigError("learning_rate", "training diverged; lower it, or reset")
+        if self.history.last.epoch > self.epoch:  # the weights of an earlier epoch are in place
+            self.history.changes.append((self.epoch, {"snapshot": self.epoch}))
+            self._keep_again(self.latest)
         self.status, self.message = "training", ""
         self.network.train()
         self._step.epochs(
@@ -191,7 +219,6 @@ class Experiment:
 
     def reset(self) -> None:
         """Back to the very start: the first configuration's weights, an empty history."""
-        self.silenced.clear()
         self._build(self.first_config.replace(**{n: getattr(self.config, n) for n in LIVE_FIELDS}))
 
     def change(self, **settings: Any) -> None:
@@ -209,7 +236,8 @@ class Experiment:
         changed = {n: v for n, v in settings.items() if getattr(self.config, n) != v}
         if not changed:
             return
-        self.config = config
+        self._check_last_batch(config)
+        self.config = self.predictor.config = config
         self.history.changes.append((self.epoch, changed))
         optimizer = self.optimizer
         for group in optimizer.param_groups:
@@ -239,18 +267,38 @@ class Experiment:
     def _keep(self, latest: Epoch) -> None:
         self.latest = latest
         self.history.add(latest)
-        self._finite = self.optimizer.flat.copy(), self.optimizer.memory.copy()
+        self._finite = self._weights(), self.optimizer.state_dict()
         self.snapshots.add(latest.epoch, self._finite[0])
+
+    def _keep_again(self, latest: Epoch) -> None:
+        """Keep `latest` in place of what was known of its epoch and of those after it."""
+        self.history.forget_from(latest.epoch)
+        self.snapshots.forget_from(latest.epoch)
+        self._best = None
+        self._keep(latest)
+
+    def _weights(self) -> Array:
+        """All that predictions depend on, in one vector: parameters, then running statistics."""
+        return np.concatenate([self.optimizer.flat, *self._buffers])
+
+    def _put(self, weights: Array) -> None:
+        """Put what `_weights` gave back into the network."""
+        start = 0
+        for array in (self.optimizer.flat, *self._buffers):
+            array[...] = weights[start : start + array.size]
+            start += array.size
 
     def _healthy(self, latest: Epoch) -> bool:
         limit = DIVERGED * max(1.0, self.history.first.train_loss)
         return bool(
-            latest.train_loss < limit and np.isfinite(self.optimizer.flat).all()
+            latest.train_loss < limit and np.isfinite(self._weights()).all()
         )  # NaN compares false
 
     def _diverge(self, latest: Epoch) -> None:
         """Put the last finite state back and say what happened."""
-        self.optimizer.flat[...], self.optimizer.memory[...] = self._finite
+        weights, memory = self._finite
+        self._put(weights)
+        self.optimizer.load_state_dict(memory)
         self.status = "diverged"
         what = (
             f"grew to {latest.train_loss:.3g}" if np.isfinite(latest.train_loss) else "overflowed"
@@ -270,45 +318,61 @@ class Experiment:
         if not config.patience:
             self._best = None
             return
-        if self._best is None or latest.test_loss < self._best[0]:
-            self._best = latest.test_loss, latest.epoch, self.network.state_dict()
-        elif latest.epoch - self._best[1] >= config.patience:
-            _, best_epoch, state = self._best
-            self.network.load_state_dict(state)
+        if self._best is None or latest.test_loss < self._best[0].test_loss:
+            self._best = latest, self._finite[0]
+        elif latest.epoch - self._best[0].epoch >= config.patience:
+            self.latest, weights = self._best
+            self._put(weights)
             self.status = "stopped"
             self.message = (
                 f"Stopped early: no better test loss for {config.patience} epochs. "
-                f"The weights of epoch {best_epoch}, the best, are back."
+                f"The weights of epoch {self.epoch}, the best, are back."
             )
             self._best = None
 
     # Editing the network --------------------------------------------------------------------
 
     def set_weight(self, layer: int, unit: int, source: int, value: float) -> None:
-        """Set one weight: `source` is the input of `unit` of `layer` (the output comes last)."""
-        self.network.linears[layer].weights._data[unit, source] = value
-        self.network.linears[layer].weights._version += 1
+        """Set one weight: `source` is the input of `unit` of `layer` (the output comes last).
+
+        Raises:
+            ConfigError: there is no such weight, or the value is beyond ±1,000,000.
+        """
+        linears = self.network.linears
+        weights = linears[_index("layer", layer, len(linears))].weights
+        place = _index("unit", unit, weights.shape[0]), _index("source", source, weights.shape[1])
+        weights._data[place] = BY_HAND.check("weight", value)
+        weights._version += 1
         self._edited({"weight": [layer, unit, source, value]})
 
     def set_bias(self, layer: int, unit: int, value: float) -> None:
-        """Set one bias."""
-        self.network.linears[layer].biases._data[unit] = value
-        self.network.linears[layer].biases._version += 1
+        """Set one bias; raises as `set_weight` does."""
+        linears = self.network.linears
+        biases = linears[_index("layer", layer, len(linears))].biases
+        biases._data[_index("unit", unit, biases.shape[0])] = BY_HAND.check("bias", value)
+        biases._version += 1
         self._edited({"bias": [layer, unit, value]})
 
     def silence(self, layer: int, unit: int, silenced: bool = True) -> None:
-        """Switch a hidden unit off (its value is zero everywhere), or on again."""
-        self.network.hidden[layer].silencer.silence(unit, silenced)
-        (self.silenced.add if silenced else self.silenced.discard)((layer, unit))
+        """Switch a hidden unit off (its value is zero everywhere), or on again.
+
+        Raises:
+            ConfigError: there is no such unit.
+        """
+        hidden = self.network.hidden
+        silencer = hidden[_index("layer", layer, len(hidden))].silencer
+        silencer.silence(_index("unit", unit, len(silencer.mask)), silenced)
         self._edited({"silenced": [layer, unit, silenced]})
+
+    @property
+    def silenced(self) -> set[tuple[int, int]]:
+        """(layer, unit) of every hidden unit that is switched off."""
+        return self.network.silenced
 
     def _edited(self, what: dict[str, Any]) -> None:
         """Measure again after an edit, in place of what was known of this epoch."""
         self.history.changes.append((self.epoch, what))
-        self.latest = self._measure(self.epoch)
-        self.history.replace_last(self.latest)
-        self._finite = self.optimizer.flat.copy(), self.optimizer.memory.copy()
-        self.snapshots.replace(self.epoch, self._finite[0])
+        self._keep_again(self._measure(self.epoch))
         if self.status in ("diverged", "stopped"):
             self.status, self.message = "paused", ""
 
@@ -353,7 +417,6 @@ class Experiment:
         self.network.load_state_dict(old.network.state_dict())
         for layer, unit in old.silenced:
             self.network.hidden[layer].silencer.silence(unit, True)
-        self.silenced = set(old.silenced)
         self.optimizer.load_state_dict(old.optimizer.state_dict())
         if self._schedule is not None:
             self._schedule.load_state_dict(old._schedule.state_dict())
@@ -442,11 +505,15 @@ class Experiment:
     def show_epoch(self, epoch: int) -> int:
         """Put the weights of the kept snapshot nearest to `epoch` into the network.
 
-        Returns the epoch of that snapshot; training goes on from there.
+        Returns the epoch of that snapshot, which becomes the experiment's. To look is free: the
+        latest epoch can be shown again, and training then goes on as if nothing had been. To
+        train on from an earlier epoch forgets those after it.
         """
-        nearest, flat = self.snapshots.nearest(epoch)
-        self.optimizer.flat[...] = flat
-        self._edited({"snapshot": nearest})
+        nearest, weights = self.snapshots.nearest(epoch)
+        self._put(weights)
+        self.latest = self._measure(nearest)
+        if self.status in ("diverged", "stopped"):
+            self.status, self.message = "paused", ""
         return nearest
 
     def save(self, file: PathOrFile) -> None:
@@ -461,6 +528,10 @@ class Experiment:
             raise FileError("this network was trained on data of its own; give them as `data`")
         experiment = cls(predictor.config, data)
         experiment.network.load_state_dict(predictor.network.state_dict())
+        for layer, unit in predictor.network.silenced:
+            experiment.network.hidden[layer].silencer.silence(unit, True)
+        experiment.predictor.standardizer = predictor.standardizer
+        experiment._lay_out_data()
         experiment._edited({"loaded": predictor.epoch})
         return experiment
 
@@ -476,6 +547,11 @@ def _dataset(config: ExperimentConfig) -> Dataset:
         outliers=config.outliers,
         **config.dataset_settings,
     )
+
+
+def _index(name: str, index: int, count: int) -> int:
+    """`index`, where it is one of `count` places counted from 0."""
+    return int(Number(0, 0, count - 1, True).check(name, index))
 
 
 def _shapes(network: Network) -> dict[str, tuple[int, ...]]:

@@ -10,8 +10,9 @@ import numpy as np
 from .capture import Place, Program, Recorder, Storage, Uncapturable, recording
 from .functions import Array, Kernels
 from .modules.base import Module
-from .step import Watch, know_state
+from .step import know_state
 from .tensor import Tensor, no_grad
+from .watch import Watch
 
 Outputs = Callable[[Tensor], Sequence[Tensor]]
 
@@ -54,7 +55,7 @@ class ForwardPass:
     def __call__(self) -> list[Array]:
         if self._watch is None or not self._watch.same():
             self._watch = Watch(self.module)
-            self._run = self._captured()
+            self._run = self._captured(self._watch)
         if self._run is None:
             with no_grad():
                 return [t._data for t in self.outputs(self._tensor(self._rows))]
@@ -64,13 +65,15 @@ class ForwardPass:
     def _tensor(self, rows: Array) -> Tensor:
         return Tensor._of(rows[:, :-1] if rows.ndim == 2 else rows, False, None)
 
-    def _captured(self) -> Callable[[], list[Array]] | None:
+    def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
         """A function that fills the output arrays, or None where nothing can be captured."""
         try:
-            recorder, given, places = self._record(self._rows)
+            recorder, given, places = self._record(watch, self._rows)
             blocks = _blocks(len(self._rows), max(s.array.size for s in recorder.storages()))
             if blocks > 1:
-                recorder, given, places = self._record(self._rows[: len(self._rows) // blocks])
+                recorder, given, places = self._record(
+                    watch, self._rows[: len(self._rows) // blocks]
+                )
         except Uncapturable:
             return None
         program = Program(recorder, places)
@@ -95,12 +98,12 @@ class ForwardPass:
 
         return run
 
-    def _record(self, rows: Array) -> tuple[Recorder, Storage, list[Place]]:
+    def _record(self, watch: Watch, rows: Array) -> tuple[Recorder, Storage, list[Place]]:
         """Record the pass over `rows`; each output lies in a storage of its own, given later."""
         with no_grad(), recording() as recorder, np.errstate(all="ignore"):
             given = recorder.know("given", rows)
             given.wide = rows if rows.ndim == 2 else None
-            know_state(recorder, self.module)
+            know_state(recorder, watch)
             tensors = self.outputs(self._tensor(rows))
             places: list[Place] = []
             for tensor in tensors:

@@ -65,14 +65,19 @@ class History:
         self._rows[self._count] = [getattr(measured, name) for name in FIELDS]
         self._count += 1
 
-    def replace_last(self, measured: Measured) -> None:
-        """Correct the latest row, after an edit."""
-        self._rows[self._count - 1] = [getattr(measured, name) for name in FIELDS]
+    def forget_from(self, epoch: int) -> None:
+        """Drop the rows of this epoch and later ones."""
+        self._count = int(np.searchsorted(self._rows[: self._count, 0], epoch))
 
     @property
     def first(self) -> Any:
         """The first epoch remembered."""
         return _Row(self._rows[0])
+
+    @property
+    def last(self) -> Any:
+        """The latest epoch remembered."""
+        return _Row(self._rows[self._count - 1])
 
     def column(self, name: str) -> Array:
         """One field of all rows, as a copy."""
@@ -95,7 +100,14 @@ class _Row:
 
 
 class Snapshots:
-    """Weights along the way: at most `budget`, thinned evenly like `History`."""
+    """Weights along the way: at most `budget`, thinned evenly like `History`.
+
+    >>> snapshots = Snapshots(budget=4)
+    >>> for epoch in range(6):
+    ...     snapshots.add(epoch, np.zeros(1))
+    >>> snapshots.epochs
+    (0, 2, 4, 5)
+    """
 
     def __init__(self, budget: int = 64) -> None:
         self.budget = budget
@@ -108,24 +120,21 @@ class Snapshots:
         return tuple(self._epochs)
 
     def add(self, epoch: int, weights: Array) -> None:
-        """Keep `weights` (not copied) if this epoch is one of those kept."""
-        if epoch % self._every:
-            return
+        """Keep `weights` (not copied) of the latest epoch."""
+        if self._epochs and self._epochs[-1] % self._every:
+            self.forget_from(self._epochs[-1])  # it was kept only while it was the latest
         if len(self._epochs) == self.budget:
             self._every *= 2
             kept = [i for i, e in enumerate(self._epochs) if e % self._every == 0]
             self._epochs = [self._epochs[i] for i in kept]
             self._weights = [self._weights[i] for i in kept]
-            if epoch % self._every:
-                return
         self._epochs.append(epoch)
         self._weights.append(weights)
 
-    def replace(self, epoch: int, weights: Array) -> None:
-        """Correct the snapshot of `epoch` and forget those after it."""
+    def forget_from(self, epoch: int) -> None:
+        """Drop the snapshots of this epoch and later ones."""
         place = bisect.bisect_left(self._epochs, epoch)
         del self._epochs[place:], self._weights[place:]
-        self.add(epoch, weights)
 
     def nearest(self, epoch: int) -> tuple[int, Array]:
         """The kept epoch nearest to `epoch`, and its weights."""

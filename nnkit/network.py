@@ -16,7 +16,7 @@ class Silencer(Module):
 
     >>> gate = Silencer(3)
     >>> gate.silence(1, True)
-    >>> gate(np.ones((1, 3)))
+    >>> gate([[1.0, 1.0, 1.0]])
     Tensor([[1., 0., 1.]], from=multiply)
     """
 
@@ -104,6 +104,15 @@ class Network(Module):
     def linears(self) -> list[Linear]:
         """The linear layers from the first to the output."""
         return [*(block.linear for block in self.hidden), self.output]
+
+    @property
+    def silenced(self) -> set[tuple[int, int]]:
+        """(layer, unit) of every hidden unit that is switched off."""
+        return {
+            (layer, int(unit))
+            for layer, block in enumerate(self.hidden)
+            for unit in np.flatnonzero(block.silencer.mask == 0)
+        }
 
     def weights(self) -> list[Array]:
         """The weight matrices (out, in), first to output, shared with the network."""

@@ -8,14 +8,22 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .config import LOSS_RULES, ExperimentConfig
-from .datasets import Dataset, Standardizer, feature_names, make_features
-from .errors import ConfigError, FileError, ShapeError
+from .config import CUSTOM, LOSS_RULES, ExperimentConfig
+from .datasets import DATASETS, Dataset, Standardizer, feature_names, make_features
+from .errors import ConfigError, DataError, FileError, ShapeError
+from .forward import ForwardPass
 from .functions import Array
 from .modules import sigmoid, softmax
 from .network import Network
 from .serialization import PathOrFile, load_archive
 from .tensor import Tensor, no_grad
+
+#: Beyond this a file cannot be one of ours: ten layers of 64 units take less than 1 MiB.
+MAX_FILE = 16 * 2**20
+MAX_NAMES = 256
+#: From so many rows on, outputs are computed as those of a grid are. Matrix products round in
+#: another way when the rows are taken in blocks, and a grid and its points should agree.
+MANY = 1000
 
 
 class Predictor:
@@ -68,9 +76,14 @@ class Predictor:
         """Raw inputs (n, d) as the network takes them.
 
         Raises:
-            ShapeError: another number of columns, or values that are not finite.
+            ShapeError: another number of columns, or values that are not finite numbers, as
+                they are or once features are computed from them.
         """
-        points = np.asarray(inputs, np.float32)
+        try:
+            with np.errstate(over="ignore"):
+                points = np.asarray(inputs, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ShapeError(f"inputs must be rows of numbers: {error}") from error
         wanted = len(self.input_names)
         if points.ndim == 1 and wanted == 1:
             points = points[:, None]
@@ -81,16 +94,22 @@ class Predictor:
             )
         if not np.isfinite(points).all():
             raise ShapeError("inputs must be finite numbers")
-        columns = make_features(points, self.config.features)
-        if self.standardizer is not None:
-            columns = self.standardizer.transform(columns)
+        with np.errstate(over="ignore"):
+            columns = make_features(points, self.config.features)
+            if self.standardizer is not None:
+                columns = self.standardizer.transform(columns)
+        if not np.isfinite(columns).all():
+            raise ShapeError("inputs are too large: features of them overflow")
         return np.ascontiguousarray(columns, np.float32)
 
     def logits(self, inputs: ArrayLike) -> Array:
         """The network's raw outputs (n, outputs) for raw inputs (n, d)."""
+        x = self.prepare(inputs)
         self.network.eval()
-        with no_grad(), np.errstate(over="ignore"):
-            outputs: Array = self.network(Tensor(self.prepare(inputs))).data
+        if len(x) >= MANY:
+            return ForwardPass(self.network, x)()[0]
+        with no_grad(), np.errstate(all="ignore"):
+            outputs: Array = self.network(Tensor(x)).data
         return outputs
 
     def predict(self, inputs: ArrayLike) -> Array:
@@ -132,6 +151,7 @@ class Predictor:
             "experiment": self.config.to_dict(),
             "input_names": list(self.input_names),
             "class_names": list(self.class_names),
+            "silenced": sorted(map(list, self.network.silenced)),
             "epoch": epoch,
         }
 
@@ -143,16 +163,19 @@ class Predictor:
             FileError: a file that is damaged, hostile, or does not hold what its own
                 configuration calls for.
         """
-        config = load_archive(file).config
-        if hasattr(file, "seek"):
-            file.seek(0)
+        config = load_archive(file, max_bytes=MAX_FILE).config
         predictor: Self = _described(cls, config)
         expected = {n: (a.shape, a.dtype) for n, a in predictor.arrays().items()}
-        arrays = dict(load_archive(file, expected).arrays)
+        arrays = dict(load_archive(file, expected, max_bytes=MAX_FILE).arrays)
         if predictor.standardizer is not None:
-            predictor.standardizer = Standardizer(
-                arrays.pop("standardizer.mean"), arrays.pop("standardizer.scale")
-            )
+            mean, scale = arrays.pop("standardizer.mean"), arrays.pop("standardizer.scale")
+            try:
+                predictor.standardizer = Standardizer(mean, scale)
+            except DataError as error:
+                raise FileError(f"the standardization in this file is not valid: {error}") from error
+        for name, array in arrays.items():
+            if name.endswith("running_var") and (array < 0).any():
+                raise FileError(f"{name}: variances must not be below 0")
         predictor.network.load_state_dict(arrays)
         return predictor
 
@@ -171,24 +194,39 @@ def _described(cls: type[Predictor], description: Mapping[str, Any] | None) -> A
     names = {}
     for key in ("input_names", "class_names"):
         value = description.get(key)
-        if (
-            not isinstance(value, list)
-            or not all(isinstance(n, str) for n in value)
-            or len(value) > 100
-        ):
+        strings = isinstance(value, list) and all(isinstance(name, str) for name in value)
+        if not strings or len(value) > MAX_NAMES or len(set(value)) < len(value):
             raise FileError(f"the configuration in this file has no valid {key}")
         names[key] = tuple(value)
     epoch = description.get("epoch")
-    if not isinstance(epoch, int) or epoch < 0:
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
         raise FileError("the configuration in this file has no valid epoch")
-    available = feature_names(len(names["input_names"])) if names["input_names"] else ()
-    if not set(config.features) <= set(available):
+    inputs, classes = len(names["input_names"]), len(names["class_names"])
+    if not inputs or not set(config.features) <= set(feature_names(inputs)):
         raise FileError("the features in this file cannot be made of its inputs")
-    classes = len(names["class_names"])
     if (config.task == "classification") != (classes >= 2):
         raise FileError("the class names in this file do not go with its task")
+    if LOSS_RULES[config.loss].binary_only and classes > 2:
+        raise FileError(f"{config.loss} tells two classes apart, and this file names {classes}")
+    if config.dataset != CUSTOM:
+        sizes = DATASETS[config.dataset].dimensions, config.classes
+        if sizes != (inputs, classes):
+            raise FileError(f"the inputs or classes in this file are not those of {config.dataset}")
     standardizer = None
     if config.standardize:
         size = len(config.features)
         standardizer = Standardizer(np.zeros(size, np.float32), np.ones(size, np.float32))
-    return cls(config, names["input_names"], names["class_names"], standardizer, epoch=epoch)
+    predictor = cls(config, names["input_names"], names["class_names"], standardizer, epoch=epoch)
+    _silence(predictor.network, description.get("silenced", []))
+    return predictor
+
+
+def _silence(network: Network, units: Any) -> None:
+    """Switch off the units that a file lists as (layer, unit)."""
+    places = {(i, j) for i, block in enumerate(network.hidden) for j in range(len(block.silencer.mask))}
+    if not isinstance(units, list):
+        raise FileError("the silenced units in this file are not a list")
+    for unit in units:
+        if not isinstance(unit, list) or tuple(unit) not in places:
+            raise FileError("this file silences a unit that its network does not have")
+        network.hidden[unit[0]].silencer.silence(unit[1], True)

@@ -18,9 +18,11 @@ from .losses import Loss
 from .modules.base import Module
 from .optim import FLUSH_EVERY, Optimizer
 from .tensor import Tensor, _cotangent, backpropagate
+from .watch import Watch
 
 #: Steps that are laid out in memory at a time.
 CHUNK = 256
+CHANGED = "a forward pass changed an attribute of its module"
 #: Elements worked on at a time where several arrays of that size should stay in the cache.
 CACHED = 16_384
 
@@ -140,12 +142,19 @@ class TrainingStep:
             self.reason = "" if self.capture else "capture=False"
 
     def _try_capture(self, x: Array, y: Array) -> _Plan | None:
-        state = _State(self.model, self.loss, self.optimizer)
+        assert self._watch is not None
+        if self._watch.opaque is not None:
+            self.reason = f"cannot see what a {type(self._watch.opaque).__name__} holds"
+            return None
+        if not self._watch.same():  # plain steps of this very run have changed it
+            self.reason = CHANGED
+            return None
+        state = _State(self._watch, self.optimizer)
         try:
-            plan = _Plan(self, x, y)
+            plan = _Plan(self, self._watch, x, y)
+            if not self._watch.same():
+                raise Uncapturable(CHANGED)
             state.restore()
-            if self._watch is None or not self._watch.same():
-                raise Uncapturable("a forward pass changed an attribute of its module")
             with np.errstate(all="ignore"):
                 self.plain(x, y)
                 expected = state.now()
@@ -167,7 +176,7 @@ class TrainingStep:
 class _Plan:
     """A captured step for one shape of batch, with memory for the inputs of many steps."""
 
-    def __init__(self, step: TrainingStep, x: Array, y: Array) -> None:
+    def __init__(self, step: TrainingStep, watch: Watch, x: Array, y: Array) -> None:
         self.optimizer, self.loss = step.optimizer, step.loss
         self.capacity = 0
         # Recorded on other data than it is tested with, so that a frozen value would show.
@@ -187,7 +196,7 @@ class _Plan:
             self.given_x.wide = self.x if x.ndim == 2 else None
             self.given_y = recorder.know("given", self.y)
             self.given_numbers = {n: recorder.know("given", v) for n, v in numbers.items()}
-            know_state(recorder, step.model, step.loss, step.optimizer)
+            know_state(recorder, watch, step.optimizer)
             output = self._record(recorder, step, numbers)
         self.output = recorder.place(output)
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
@@ -209,7 +218,8 @@ class _Plan:
         for start, stop in step.optimizer._spans(present):
             step.optimizer.change(recorder, start, stop, numbers)
         # Our own losses are taken of many steps at once, afterwards, from the predictions.
-        self.deferred = isinstance(step.loss, Loss) and step.loss.reduction != "none"
+        ours = isinstance(step.loss, Loss) and type(step.loss).__module__.startswith("nnkit.")
+        self.deferred = ours and step.loss.reduction != "none"
         output = (prediction if self.deferred else value)._data
         return output if recorder.place(output).is_whole() else recorder.copy(output)
 
@@ -298,23 +308,16 @@ def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array
     return np.concatenate([generator.permutation(n) for _ in range(epochs)])
 
 
-def know_state(recorder: Recorder, *owners: Any) -> None:
+def know_state(recorder: Recorder, watch: Watch, *optimizers: Optimizer) -> None:
     """Tell the recorder of all arrays that modules and optimizers hold."""
-    arrays: list[Any] = []
-    for owner in owners:
-        if isinstance(owner, Optimizer):
-            arrays = [owner.flat, owner.gradient, owner.memory, *arrays]
-        elif isinstance(owner, Module):
-            for module in owner.modules():
-                for value in module.__dict__.values():
-                    arrays += value if isinstance(value, (list, tuple)) else [value]
-    for array in arrays:
-        data = array._data if isinstance(array, Tensor) else array
-        if isinstance(data, np.ndarray) and data.size:
-            while isinstance(data.base, np.ndarray):
-                data = data.base  # all that lies in the same memory belongs together
-            if data.flags.forc:
-                recorder.know("fixed", data)
+    arrays = [a for o in optimizers for a in (o.flat, o.gradient, o.memory)]
+    arrays += [data for _, data, _ in watch.tensors]
+    arrays += watch.buffers + [array for array, _ in watch.contents]
+    for data in arrays:
+        while isinstance(data.base, np.ndarray):
+            data = data.base  # all that lies in the same memory belongs together
+        if data.size and data.flags.forc:
+            recorder.know("fixed", data)
 
 
 def place_gradients(
@@ -354,68 +357,26 @@ def same_layout(a: Place, b: Place) -> bool:
 class _State:
     """All that a training step changes, to be put back."""
 
-    def __init__(self, model: Module, loss: Any, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-        modules = [*model.modules(), *(loss.modules() if isinstance(loss, Module) else ())]
-        values = [v for m in modules for v in m.__dict__.values()]
-        self.generators = [v for v in values if isinstance(v, np.random.Generator)]
-        self.arrays = [optimizer.flat, optimizer.memory]
-        self.arrays += [v for v in values if isinstance(v, np.ndarray)]
+    def __init__(self, watch: Watch, optimizer: Optimizer) -> None:
+        self.watch, self.optimizer = watch, optimizer
+        self.arrays = [optimizer.flat, optimizer.memory, *watch.buffers]
+        self.arrays += [data for _, data, _ in watch.tensors]
         self.saved = [a.copy() for a in self.arrays]
-        self.draws = [g.bit_generator.state for g in self.generators]
+        self.draws = [g.bit_generator.state for g in watch.generators]
         self.steps = optimizer.steps
         self.gradients = [p._grad for p in optimizer.parameters]
 
     def restore(self) -> None:
         for array, saved in zip(self.arrays, self.saved, strict=True):
             array[...] = saved
-        for generator, state in zip(self.generators, self.draws, strict=True):
+        for generator, state in zip(self.watch.generators, self.draws, strict=True):
             generator.bit_generator.state = state
         self.optimizer.steps = self.steps
         for parameter, gradient in zip(self.optimizer.parameters, self.gradients, strict=True):
             parameter._grad = gradient
+        self.watch.restore()
 
     def now(self) -> list[Array]:
         """The present values, to be compared."""
-        draws = [repr(g.bit_generator.state).encode() for g in self.generators]
+        draws = [repr(g.bit_generator.state).encode() for g in self.watch.generators]
         return [a.copy() for a in self.arrays] + [np.frombuffer(d, np.uint8) for d in draws]
-
-
-class Watch:
-    """All that a captured computation takes for granted, to be compared with what is now.
-
-    That is: the attributes of the modules (lists, tuples and dicts by their members), the arrays
-    behind the parameters and whether they are trained, and the options of the optimizers.
-    """
-
-    def __init__(self, *owners: Any) -> None:
-        self.owners = owners
-        self.optimizers = [(o, o.variant()) for o in owners if isinstance(o, Optimizer)]
-        modules = [m for o in owners if isinstance(o, Module) for m in o.modules()]
-        self.attributes = [(m.__dict__, dict(m.__dict__)) for m in modules]
-        values = [value for m in modules for value in m.__dict__.values()]
-        self.members = [(v, v.copy()) for v in values if isinstance(v, (list, dict))]
-        places: list[Any] = [(m.__dict__, name) for m in modules for name in m.__dict__]
-        for held, _ in self.members:
-            places += [
-                (held, key) for key in (held if isinstance(held, dict) else range(len(held)))
-            ]
-        found = [(holder, key, holder[key]) for holder, key in places]
-        self.tensors = [
-            (h, key, t, t._data, t.requires_grad) for h, key, t in found if isinstance(t, Tensor)
-        ]
-
-    def same(self) -> bool:
-        """Whether everything is as it was."""
-        try:
-            return (
-                all(now == then for now, then in self.attributes)
-                and all(now == then for now, then in self.members)
-                and all(
-                    holder[key] is t and t._data is data and t.requires_grad == needs
-                    for holder, key, t, data, needs in self.tensors
-                )
-                and all(optimizer.variant() == then for optimizer, then in self.optimizers)
-            )
-        except ValueError:  # two different arrays were compared
-            return False

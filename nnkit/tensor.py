@@ -183,6 +183,7 @@ class Tensor:
     @property
     def grad(self) -> Array | None:
         """dL/d(this) as an array, or None before the first `backward()`."""
+        kernels.get().escape(self)
         return self._grad
 
     @grad.setter
@@ -246,7 +247,7 @@ class Tensor:
         return format(self.item(), spec) if self._data.size == 1 else format(str(self), spec)
 
     def __repr__(self) -> str:
-        body = np.array2string(self._data, separator=", ", precision=4, prefix="Tensor(")
+        body = np.array2string(self.data, separator=", ", precision=4, prefix="Tensor(")
         parts = [body]
         if self._data.dtype != np.float32:
             parts.append(f"dtype={self._data.dtype}")

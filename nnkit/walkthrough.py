@@ -8,7 +8,7 @@ gradients checked by differences. `explain` does it for a graph that is already 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
@@ -21,11 +21,11 @@ from .errors import ConfigError, ExpressionError, GraphError, ShapeError
 from .functions import Array
 from .gradcheck import GradientReport, gradient_check
 from .graph import Graph, GraphEdge, GraphNode, read_graph
+from .local_rules import definition, local_formula, number, symbols_of, written
 from .modules.activations import relu, sigmoid, softplus, tanh
 from .tensor import Tensor
 
 __all__ = [
-    "FORMULAS",
     "TENSOR_FUNCTIONS",
     "Part",
     "Step",
@@ -54,66 +54,6 @@ TENSOR_FUNCTIONS: Final[Mapping[str, Callable[..., Tensor]]] = MappingProxyType(
 )
 """The functions a formula may call, for tensors: those of `expressions.FUNCTIONS`."""
 
-FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "add": ("g", "g"),
-        "subtract": ("g", "-g"),
-        "multiply": ("g * b", "g * a"),
-        "divide": ("g / b", "-(g * (a / b**2))"),
-        "power": ("g * p * a**q",),
-        "power of": ("g * b * a**(b - 1)", "g * y * log(a)"),
-        "negative": ("-g",),
-        "exp": ("g * y",),
-        "log": ("g / a",),
-        "sqrt": ("g / (2 * y)",),
-        "abs": ("g if a > 0 else -g if a < 0 else 0",),
-        "sin": ("g * cos(a)",),
-        "cos": ("-g * sin(a)",),
-        "maximum": (
-            "g if a > b else 0 if a < b else g / 2",
-            "g if b > a else 0 if b < a else g / 2",
-        ),
-        "minimum": (
-            "g if a < b else 0 if a > b else g / 2",
-            "g if b < a else 0 if b > a else g / 2",
-        ),
-        "relu": ("g if a > 0 else 0",),
-        "tanh": ("g * (1 - y**2)",),
-        "sigmoid": ("g * y * (1 - y)",),
-        "softplus": ("g * sigmoid(a)",),
-        "squarederror": ("2 * g * (a - b)",),
-        "crossentropy": ("g * (softmax(a) - b)",),
-        "mean": ("g / n",),
-        "sum": ("g",),
-        "linear": ("g @ b", "g.T @ a", "g.sum(0)"),
-        "matmul": ("g @ b.T", "a.T @ g"),
-    }
-)
-"""What an operation sends to each of its operands, for an incoming gradient g.
-
-The operands are a, b, c and the result y; a fixed exponent is p, with q = p - 1; n is the number
-of elements of a. The formulas are Python as well as mathematics. Where the gradient of a sum or
-mean is g, every summand gets it.
-"""
-
-_OF_WHOLE_ARRAYS = ("crossentropy", "linear", "matmul", "mean", "sum")
-
-_DEFINITIONS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "add": "{} + {}",
-        "subtract": "{} - {}",
-        "multiply": "{} * {}",
-        "divide": "{} / {}",
-        "negative": "-{}",
-        "power of": "{}^{}",
-        "matmul": "{} @ {}",
-        "squarederror": "({} - {})^2",
-        "absoluteerror": "abs({} - {})",
-        "crossentropy": "cross_entropy({}, {})",
-    }
-)
-
-
 # ---- what a walk consists of ---------------------------------------------------------------------
 
 
@@ -123,7 +63,7 @@ class Part:
 
     Args:
         edge: the use of the operand; `edge.gradient` is what is sent.
-        formula: the rule for it, a text of `FORMULAS` in the symbols of the step, or "".
+        formula: the rule for it, one of `local_rules.FORMULAS`, in the symbols of the step; or "".
         because: the condition under which it holds, where the rule has several cases.
         total: the operand's gradient with this part added.
         earlier: how many parts had been added before.
@@ -191,17 +131,15 @@ class Walkthrough:
         """The part in symbols, names and numbers; a list of numbers is left in symbols."""
         assert part.edge.gradient is not None
         result = number(part.edge.gradient)
-        written = [_written(part.formula, step.labels)]
+        sides = [written(part.formula, step.labels)]
         if all(np.size(value) == 1 for value in step.symbols.values()):
-            written += [_written(part.formula, {s: number(v) for s, v in step.symbols.items()})]
-        written = [text for text in dict.fromkeys(written) if text not in ("", "-0", result)]
-        head = f"d{self.names[-1]}/d{self.names[part.edge.source]}"
+            numbers = {symbol: number(value) for symbol, value in step.symbols.items()}
+            sides.append(written(part.formula, numbers))
+        sides = [side for side in dict.fromkeys(sides) if side not in ("", "-0", result)]
         sign = "+=" if part.earlier else "="
-        because = f" because {_written(part.because, step.labels)}" if part.because else ""
-        return (
-            " = ".join([f"{head} {sign} {[*written, result][0]}", *[*written, result][1:]])
-            + because
-        )
+        because = f" because {written(part.because, step.labels)}" if part.because else ""
+        head = f"d{self.names[-1]}/d{self.names[part.edge.source]}"
+        return f"{head} {sign} {' = '.join([*sides, result])}{because}"
 
     def __str__(self) -> str:
         lines = []
@@ -210,31 +148,6 @@ class Walkthrough:
             lines.append(f"{count}. {name} = {definition}")
             lines += [f"   {self.sentence(step, part)}" for part in step.parts]
         return "\n".join(lines)
-
-
-def number(value: ArrayLike) -> str:
-    """A value of one element to four digits, an array by its shape.
-
-    >>> number(0.123456), number([[1.0, 2.0]])
-    ('0.1235', 'array (1, 2)')
-    """
-    array = np.asarray(value, dtype=np.float64)
-    if array.size != 1:
-        return f"array {array.shape}"
-    return f"{array.item() + 0.0:.4g}"  # + 0.0 for -0.0
-
-
-def _written(formula: str, words: Mapping[str, str]) -> str:
-    """The formula with words for its symbols; negative numbers in parentheses."""
-
-    def word(match: re.Match[str]) -> str:
-        text = words.get(match[0], match[0])
-        alone = match[0] == formula
-        return f"({text})" if text.startswith("-") and not alone else text
-
-    text = re.sub(r"\b[a-z]\b", word, formula).replace("**", "^")
-    text = re.sub(r"\^1(?= |$)", "", text)
-    return re.sub(r"\((\(-[^()]+\))\)", r"\1", text)
 
 
 # ---- walking ---------------------------------------------------------------------------------
@@ -401,7 +314,7 @@ def explain(graph: Graph) -> Walkthrough:
        dL/dx = dL/dL * 3 * x^2 = 1 * 3 * 2^2 = 12
     """
     names = _names(graph)
-    definitions = tuple(_definition(graph, node, names) for node in graph.nodes)
+    definitions = tuple(definition(graph, node, names) for node in graph.nodes)
     uses: dict[int, int] = {}
     for edge in graph.edges:
         if edge.gradient is not None:
@@ -411,7 +324,7 @@ def explain(graph: Graph) -> Walkthrough:
     for node in reversed(graph.nodes):
         if not node.operation or node.gradient is None:
             continue
-        symbols, labels = _symbols(graph, node, names)
+        symbols, labels = symbols_of(graph, node, names)
         parts = []
         for edge in graph.into(node):
             if edge.gradient is None:
@@ -419,7 +332,7 @@ def explain(graph: Graph) -> Walkthrough:
             before, earlier = totals.get(edge.source, (0.0, 0))
             total = np.asarray(before + edge.gradient)
             totals[edge.source] = total, earlier + 1
-            formula, because = _formula(node, edge, symbols)
+            formula, because = local_formula(node, edge, symbols)
             missing = uses[edge.source] - earlier - 1
             parts.append(Part(edge, formula, because, total, earlier, missing))
         steps.append(Step(node, tuple(parts), symbols, labels))
@@ -445,69 +358,3 @@ def _numbered(letter: str) -> Iterator[str]:
     while True:
         count += 1
         yield f"{letter}{count}"
-
-
-def _rule_name(node: GraphNode, operands: int) -> str:
-    return "power of" if node.operation == "power" and operands == 2 else node.operation
-
-
-def _definition(graph: Graph, node: GraphNode, names: Sequence[str]) -> str:
-    if not node.operation:
-        return ""
-    operands = [names[edge.source] for edge in graph.into(node)]
-    if node.operation == "power" and len(operands) == 1:
-        return f"{operands[0]}^{node.settings['exponent']:g}"
-    if node.operation == "linear":
-        return " + ".join([f"{operands[0]} @ {operands[1]}.T", *operands[2:]])
-    if template := _DEFINITIONS.get(_rule_name(node, len(operands))):
-        negative = [f"({name})" if name.startswith("-") else name for name in operands]
-        return template.format(*negative)
-    return f"{node.operation}({', '.join(operands)})"
-
-
-def _symbols(
-    graph: Graph, node: GraphNode, names: Sequence[str]
-) -> tuple[dict[str, Array], dict[str, str]]:
-    assert node.gradient is not None
-    values = {"g": node.gradient, "y": node.value}
-    labels = {"g": f"d{names[-1]}/d{names[node.id]}", "y": names[node.id]}
-    operands = graph.into(node)
-    for symbol, edge in zip("abc", operands, strict=False):
-        values[symbol] = graph.nodes[edge.source].value
-        labels[symbol] = names[edge.source]
-    numbers = {}
-    if node.operation == "power" and len(operands) == 1:
-        numbers = {"p": node.settings["exponent"], "q": node.settings["exponent"] - 1}
-    if node.operation == "mean":
-        numbers = {"n": values["a"].size / max(node.value.size, 1)}
-    for symbol, value in numbers.items():
-        values[symbol] = np.asarray(float(value))
-        labels[symbol] = number(value)
-    return values, labels
-
-
-def _formula(node: GraphNode, edge: GraphEdge, symbols: Mapping[str, Array]) -> tuple[str, str]:
-    """The formula for one operand, and the condition of its case: none for arrays of cases."""
-    operands = [symbol for symbol in "abc" if symbol in symbols]
-    formulas = FORMULAS.get(_rule_name(node, len(operands)), ())
-    source = symbols[operands[edge.position]] if edge.position < len(operands) else None
-    if edge.position >= len(formulas) or source is None:
-        return "", ""
-    if node.operation not in _OF_WHOLE_ARRAYS and node.shape != source.shape:
-        return "", ""  # the formula does not speak of the sum over the axes that were stretched
-    formula = formulas[edge.position]
-    return (formula, "") if node.value.size != 1 else _case(formula, symbols)
-
-
-def _case(formula: str, symbols: Mapping[str, Array]) -> tuple[str, str]:
-    """The case of the formula that holds for these numbers, and why: "" if it has one case."""
-    cases = formula.split(" else ")
-    for case in cases[:-1]:
-        result, _, condition = case.partition(" if ")
-        left, sign, right = condition.split(" ")
-        a, b = (float(symbols[s].item()) if s in symbols else float(s) for s in (left, right))
-        if (a > b) if sign == ">" else (a < b):
-            return result, condition
-    if len(cases) == 1:
-        return formula, ""
-    return cases[-1], f"{left} {'=' if len(cases) == 3 else '<='} {right}"

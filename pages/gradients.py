@@ -4,6 +4,7 @@ from pages.parts import gradients
 
 walk = gradients.chosen_walk()
 if walk is not None:
-    position = gradients.stepper(walk)
+    position = gradients.position(walk)
     gradients.graph(walk, position)
+    gradients.stepper(walk, position)
     gradients.details(walk, position)

@@ -201,22 +201,6 @@ class Kernels:
         return wide
 
 
-def address(x: Array) -> int:
-    """Where the first element of `x` lies in memory."""
-    return int(x.__array_interface__["data"][0])
-
-
-def over_both(top: Array, bottom: Array) -> Array | None:
-    """One C-ordered view over `top` and the row right below it, or None where they lie apart."""
-    owner = top.base
-    if owner is None or owner is not bottom.base or not top.flags.c_contiguous:
-        return None
-    start = address(top)
-    if start + top.nbytes != address(bottom) or not bottom.flags.c_contiguous:
-        return None
-    return np.ndarray((top.shape[0] + 1, top.shape[1]), top.dtype, owner, start - address(owner))
-
-
 def is_basic_index(index: Any) -> bool:
     """True for integers, slices, `...` and None: NumPy answers those with a view."""
     parts = index if isinstance(index, tuple) else (index,)

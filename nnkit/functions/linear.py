@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Function, Gradients, Kernels, over_both, unbroadcast
+from .base import Array, Function, Gradients, Kernels, unbroadcast
+from .memory import over_both
 
 
 class MatMul(Function):

@@ -53,7 +53,8 @@ class Run:
     def advance(self, seconds: float) -> None:
         """Work for a moment."""
         started = time.perf_counter()
-        for self.progress in self.events or ():
+        for progress in self.events or ():
+            self.progress = progress
             if time.perf_counter() - started >= seconds:
                 break
         self.seconds += time.perf_counter() - started

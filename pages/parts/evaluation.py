@@ -196,8 +196,6 @@ def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
     """Which points are ringed on the plane."""
     cells = [(i, j) for i in range(len(names)) for j in range(len(names))]
     options: list[Cell | str] = [NOTHING, MISTAKES, *cells]
-    if st.session_state.get("marked", NOTHING) not in options:
-        st.session_state["marked"] = NOTHING  # of a network with more classes
     return st.selectbox(
         "Ringed on the plane",
         options,

@@ -25,6 +25,7 @@ from pages.parts.graph_view import graph_view
 from pages.parts.typeset import (
     latex_expression,
     latex_gradient,
+    latex_lines,
     latex_name,
     latex_part,
     latex_value,
@@ -147,10 +148,14 @@ def _arrays(example: Example) -> dict[str, NDArray[np.float64]]:
 # ---- the pass ------------------------------------------------------------------------------------
 
 
-def stepper(walk: Walkthrough) -> int:
-    """The buttons to walk with, and where the pass is: so many steps have been done."""
+def position(walk: Walkthrough) -> int:
+    """How many steps of the backward pass have been done."""
+    return min(st.session_state.setdefault("backward_step", 0), len(walk.steps))
+
+
+def stepper(walk: Walkthrough, position: int) -> None:
+    """The buttons to walk with, and where the pass is."""
     last = len(walk.steps)
-    position = min(st.session_state.setdefault("backward_step", 0), last)
     buttons = (
         ("First", "first_page", 0, None, "Back to where only the values are known."),
         ("Back", "chevron_left", position - 1, "B", "Takes the last step back."),
@@ -176,9 +181,6 @@ def stepper(walk: Walkthrough) -> int:
             st.markdown(f"**Step {position} of {last}**")
         else:
             st.markdown(f"**Step {position} of {last}**: every variable has its gradient.")
-    if example := _example():
-        st.caption(example.lesson)
-    return position
 
 
 def _go(position: int) -> None:
@@ -186,7 +188,9 @@ def _go(position: int) -> None:
 
 
 def graph(walk: Walkthrough, position: int) -> None:
-    """The picture, and a word where the values are not numbers any more."""
+    """The picture, with what to look at, and a word where values are not numbers any more."""
+    if example := _example():
+        st.caption(example.lesson)
     graph_view(walk, position, key="gradient_graph", on_step=_go)
     for node in walk.graph.nodes:
         if node.operation and not np.isfinite(node.value).all():
@@ -244,8 +248,8 @@ def _step(walk: Walkthrough, step: Step) -> None:
         f"${latex_gradient(walk.names[-1], name)} = {gradient}$ and sends"
     )
     size = r"\small" if any(part.total.ndim for part in step.parts) else ""
-    lines = r" \\[6pt] ".join(latex_part(walk, step, part) for part in step.parts)
-    st.latex(rf"{size} \begin{{aligned}} {lines} \end{{aligned}}", width="content")
+    lines = latex_lines((latex_part(walk, step, part) for part in step.parts), "[6pt]")
+    st.latex(f"{size} {lines}", width="content")
     st.text(f"Rule: {step.node.rule}")
     for part in step.parts:
         uses = part.earlier + part.missing + 1

@@ -45,11 +45,11 @@ def _tick(places: Places) -> None:
     current = state.session()
     if st.session_state.pop("_edited", False):
         st.rerun()  # the controls, outside this fragment, follow the network
-    if current.running:
+    was_running = current.running
+    if was_running:
         _advance(current)
     _draw(current, places)
-    if current.running and current.experiment.status != "training":
-        current.running = False
+    if was_running and not current.running:
         st.rerun()  # it stopped by itself: Pause becomes Train
 
 
@@ -63,6 +63,7 @@ def _advance(current: state.Session) -> None:
             experiment.step()
             if experiment.status != "training" or time.perf_counter() >= deadline:
                 break
+    current.running = experiment.status == "training"
     current.pace.append((time.perf_counter(), experiment.epoch))
 
 

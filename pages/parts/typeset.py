@@ -104,10 +104,16 @@ def latex_expression(expression: Expression) -> str:
     r"""A formula in lines: the names that it gives, then the result L.
 
     >>> latex_expression(parse("z = x / 2; sqrt(z^2)"))
-    '\\begin{aligned} z & = \\frac{x}{2} \\\\ L & = \\sqrt{z^{2}} \\end{aligned}'
+    '\\begin{aligned} z & = \\frac{x}{2} \\\\ L & = \\sqrt{z^{2}} \\\\[-12pt] & \\end{aligned}'
     """
     parts = [*expression.assignments, ("L", expression.result)]
-    return _block("aligned", (f"{latex_name(name)} & = {_latex(node, {})}" for name, node in parts))
+    return latex_lines(f"{latex_name(name)} & = {_latex(node, {})}" for name, node in parts)
+
+
+def latex_lines(lines: Iterable[str], gap: str = "") -> str:
+    """Lines aligned at their first &, and a little room below, or the last would be cut off."""
+    body = rf" \\{gap} ".join(lines)
+    return rf"\begin{{aligned}} {body} \\[-12pt] & \end{{aligned}}"
 
 
 def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
@@ -135,7 +141,7 @@ def latex_part(walk: Walkthrough, step: Step, part: Part) -> str:
 
 
 def _latex_formula(formula: str, words: Mapping[str, str], arrays: Set[str]) -> str:
-    """A text of `nnkit.walkthrough.FORMULAS` with words for its symbols."""
+    """A text of `nnkit.local_rules.FORMULAS` with words for its symbols."""
     if not formula:
         return ""
     if formula in _ARRAY_FORMULAS:
@@ -197,7 +203,7 @@ def _latex(
             own, text = 9, rf"{function}\left({inner}\right)"
         case Binary("/", Name("g"), right) if words:  # the slope stands by itself
             below = _latex(right, words, arrays)
-            own, text = 2, rf"{_latex(Name('g'), words, arrays, 2)} \cdot \frac{{1}}{{{below}}}"
+            own, text = 2, rf"{_latex(Name('g'), words, arrays, 1)} \cdot \frac{{1}}{{{below}}}"
         case Binary("/", left, right):
             above, below = (_latex(side, words, arrays) for side in (left, right))
             own, text = 3, rf"\frac{{{above}}}{{{below}}}"

@@ -367,7 +367,8 @@ def change_activation_option(step, i):
 
 
 def insert_layer(step, i):
-    step.model.layers.insert(2, nn.Tanh())
+    if len(step.model.layers) == 6:
+        step.model.layers.insert(2, nn.Tanh())
 
 
 def remove_layer(step, i):

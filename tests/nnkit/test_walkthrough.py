@@ -24,15 +24,14 @@ from nnkit import (
 )
 from nnkit import functions as F
 from nnkit.errors import ConfigError, ExpressionError, GraphError, ShapeError
+from nnkit.local_rules import FORMULAS, number
 from nnkit.tensor import apply
 from nnkit.walkthrough import (
-    FORMULAS,
     TENSOR_FUNCTIONS,
     Part,
     Step,
     Walkthrough,
     explain,
-    number,
     parse_expression,
     walk_through,
     walk_through_expression,
@@ -134,6 +133,10 @@ class TestFormulas:
     def test_of_several_cases_the_one_that_holds_is_told(self, text, because):
         walk = walk_through_expression(text, POINT)
         assert walk.sentence(walk.steps[0], walk.steps[0].parts[0]) == because
+
+    def test_no_case_holds_for_what_is_not_a_number(self):
+        walk = walk_through_expression("relu(log(y))", POINT)
+        assert walk.sentence(walk.steps[0], walk.steps[0].parts[0]) == "dL/dv1 = 0"
 
     def test_stretched_operands_have_no_formula(self):
         """The sum over the stretched axes is not in the formulas."""

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pages.parts.graph_view as module
-from nnkit.walkthrough import FORMULAS, parse_expression, walk_through, walk_through_expression
+from nnkit.local_rules import FORMULAS
+from nnkit.walkthrough import parse_expression, walk_through, walk_through_expression
 from pages.parts.graph_examples import EXAMPLES
 from pages.parts.graph_view import scene
 from pages.parts.graph_view.layout import lay_out
@@ -200,7 +201,7 @@ class TestTypeset:
     )
     def test_expressions(self, text, latex):
         written = latex_expression(parse_expression(text))
-        assert written.endswith(rf" L & = {latex} \end{{aligned}}")
+        assert written.endswith(rf" L & = {latex} \\[-12pt] & \end{{aligned}}")
 
     def test_values(self):
         assert latex_value([[1.0, -0.0], [np.nan, np.inf]]) == (

@@ -35,7 +35,6 @@ def show() -> None:
             key="formula",
             persist_state="session",
             live=True,
-            max_chars=500,
             help="A comparison (>, <) makes two classes, class 1 where it holds; anything else "
             "makes numbers. Operators + - * / ^, constants pi and e, functions "
             + ", ".join(FUNCTIONS) + ". A name = … ; before it keeps a part.",

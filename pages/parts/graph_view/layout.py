@@ -216,8 +216,8 @@ def _middles(
 
 def _pull(spot: Spot, neighbours: Sequence[Spot], middles: Mapping[Spot, float]) -> float:
     """The height that neighbours pull to; lines that pass through pull harder, to be straight."""
-    passing = not isinstance(spot, int)
-    weights = [1 + 2 * passing + 2 * (not isinstance(n, int)) for n in neighbours]
+    passing = [not isinstance(s, int) for s in (spot, *neighbours)]
+    weights = [(1, 2, 8)[passing[0] + other] for other in passing[1:]]
     if not weights:
         return middles[spot]
     return sum(w * middles[n] for w, n in zip(weights, neighbours, strict=True)) / sum(weights)

@@ -13,10 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .errors import ConfigError, GraphError, ShapeError
-from .functions import Array, Kernels
-from .functions.base import address, kernels
-from .tensor import Parameter, Tensor
+from ..errors import ConfigError, GraphError, ShapeError
+from ..functions import Array, Kernels
+from ..functions.base import kernels
+from ..functions.memory import aligned, view_like
+from ..tensor import Parameter, Tensor
 
 Numbers = dict[str, Any]
 
@@ -164,15 +165,15 @@ class Optimizer:
             part = slice(low, min(low + BLOCK, stop))
             p, gradient, memory = self.flat[part], self.gradient[:, part], self.memory[:, part]
             cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
-            if _any(decay) or _any(l1):
+            if differs_from_zero(decay) or differs_from_zero(l1):
                 self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
             self.update(k, p, gradient, memory, cut)
 
     def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
         """Add the gradients of the penalties to `g`."""
-        if _any(decay):
+        if differs_from_zero(decay):
             k.add(g, k.multiply(p, k.constant(decay)), out=g)
-        if _any(l1):
+        if differs_from_zero(l1):
             k.add(g, k.multiply(k.sign(p), k.constant(l1)), out=g)
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
@@ -247,26 +248,11 @@ class Optimizer:
         return f"{type(self).__name__}(lr={self.lr:g}, {size})"
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros that start at a multiple of 64 bytes, a cache line."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    raw = np.zeros(size + 64, np.uint8)
-    return np.ndarray(shape, dtype, raw, -address(raw) % 64)
-
-
-def view_like(array: Array, vector: Array) -> Array:
-    """`vector` in the shape of `array`, its elements in the order they have in memory there."""
-    if array.T.flags.c_contiguous and not array.flags.c_contiguous:
-        return vector.reshape(array.shape[::-1]).T
-    return vector.reshape(array.shape)
-
-
 def _part(option: Any, part: slice) -> Any:
     return option[part] if isinstance(option, np.ndarray) else option
 
 
-def _any(option: Any) -> bool:
+def differs_from_zero(option: Any) -> bool:
     return bool(option.any()) if isinstance(option, np.ndarray) else option != 0
 
 
@@ -297,303 +283,3 @@ def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
         if p._node is not None:
             raise GraphError("an optimizer changes leaves; this tensor is the result of operations")
     return {"params": params, **options}
-
-
-def _powers(base: float, steps: Any) -> Any:
-    """base ** steps; Python's own power, because np.power rounds one number unlike many."""
-    if isinstance(steps, float):
-        return base**steps
-    return np.array([base**step for step in steps.ravel().tolist()]).reshape(steps.shape)
-
-
-def _fraction(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ConfigError(name, f"must be at least 0 and below 1, got {value!r}")
-    return float(value)
-
-
-class SGD(Optimizer):
-    """Gradient descent: p ← p - lr·g, with momentum p ← p - lr·v, v ← momentum·v + g.
-
-    With `nesterov`, p ← p - lr·(g + momentum·v) (Sutskever et al., 2013). As in PyTorch, the
-    first step takes v = g, so `dampening` counts from the second.
-
-    >>> p = Parameter([1.0])
-    >>> (p * p).sum().backward()
-    >>> SGD([p], lr=0.25).step()
-    >>> p.data
-    array([0.5], dtype=float32)
-    """
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.01,
-        momentum: float = 0.0,
-        weight_decay: float = 0.0,
-        nesterov: bool = False,
-        dampening: float = 0.0,
-        **options: Any,
-    ) -> None:
-        self.momentum, self.dampening = _fraction("momentum", momentum), float(dampening)
-        self.nesterov = nesterov
-        if nesterov and (not momentum or dampening):
-            raise ConfigError("nesterov", "needs a momentum above 0 and no dampening")
-        self.memory_rows = 1 if momentum else 0  # type: ignore[misc]
-        super().__init__(params, lr, weight_decay=weight_decay, **options)
-
-    def numbers(self, lr: Any, step: Any) -> Numbers:
-        if not self.dampening:
-            return {"lr": lr}
-        return {"lr": lr, "fresh": np.where(np.asarray(step) == 1, 1.0, 1 - self.dampening)}
-
-    def update(
-        self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
-    ) -> None:
-        g = gradient[0]
-        if self.momentum:
-            v = memory[0]
-            k.multiply(v, self.momentum, out=v)
-            k.add(v, k.multiply(g, numbers["fresh"]) if self.dampening else g, out=v)
-            g = k.add(g, k.multiply(v, self.momentum)) if self.nesterov else v
-        k.subtract(p, k.multiply(g, numbers["lr"]), out=p)
-
-
-class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015): p ← p - lr·m̂/(√v̂ + eps).
-
-    m̂ and v̂ are running averages of g and g², divided by 1 - βᵗ. Kept here are M = m/(1 - β₁)
-    and V = v/(1 - β₂), because M ← β₁M + g and V ← β₂V + g² take both in two calls; what is left
-    of the formula is two numbers a step:
-
-        p ← p - a·M/(√V + e),  c = √((1 - β₂ᵗ)/(1 - β₂)),  a = lr·c·(1 - β₁)/(1 - β₁ᵗ),  e = eps·c
-
-    >>> p = Parameter([1.0])
-    >>> (p * p).sum().backward()
-    >>> Adam([p], lr=0.25).step()
-    >>> p.data
-    array([0.75], dtype=float32)
-    """
-
-    gradient_rows, memory_rows = 2, 2
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        **options: Any,
-    ) -> None:
-        self.betas = betas
-        self.eps = float(eps)
-        super().__init__(params, lr, weight_decay=weight_decay, **options)
-
-    @property
-    def betas(self) -> tuple[float, float]:
-        """The decay of the averages of g and of g²."""
-        return self._betas
-
-    @betas.setter
-    def betas(self, values: tuple[float, float]) -> None:
-        self._betas = (_fraction("betas", values[0]), _fraction("betas", values[1]))
-        self._decay: dict[int, Array] = {}
-
-    def numbers(self, lr: Any, step: Any) -> Numbers:
-        b1, b2 = self.betas
-        scale = np.sqrt((1 - _powers(b2, step)) / (1 - b2))
-        return {
-            "rate": lr * (scale * ((1 - b1) / (1 - _powers(b1, step)))),
-            "eps": self.eps * scale,
-        }
-
-    def update(
-        self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
-    ) -> None:
-        k.square(gradient[0], out=gradient[1])
-        size = p.size
-        if size not in self._decay:  # in full size: twice as fast as broadcasting two numbers
-            self._decay[size] = np.repeat(np.array(self.betas, p.dtype), size).reshape(2, size)
-        k.multiply(memory, k.constant(self._decay[size]), out=memory)
-        k.add(memory, gradient, out=memory)
-        change = k.sqrt(memory[1])
-        change = k.add(change, numbers["eps"], out=change)
-        change = k.divide(memory[0], change, out=change)
-        change = k.multiply(change, numbers["rate"], out=change)
-        k.subtract(p, change, out=p)
-
-
-class AdamW(Adam):
-    """Adam with decoupled weight decay: p ← p - lr·weight_decay·p first, then Adam's step.
-
-    Loshchilov and Hutter, 2019. The decay does not pass through Adam's averages.
-    """
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.01,
-        **options: Any,
-    ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, **options)
-
-    def numbers(self, lr: Any, step: Any) -> Numbers:
-        return super().numbers(lr, step) | {"lr": lr}
-
-    def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
-        super().penalise(k, p, g, 0.0, l1, n)
-        if _any(decay):
-            lost = k.multiply(n["lr"], k.constant(decay))
-            k.multiply(p, k.subtract(1.0, lost), out=p)
-
-
-class RMSprop(Optimizer):
-    """RMSprop (Tieleman and Hinton, 2012): p ← p - lr·g/(√v + eps), v ← alpha·v + (1 - alpha)·g².
-
-    `centered` takes the running mean of g, squared, off v; `momentum` keeps a velocity of the
-    scaled gradients.
-    """
-
-    memory_rows = 3
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.01,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
-        **options: Any,
-    ) -> None:
-        self.alpha, self.eps = _fraction("alpha", alpha), float(eps)
-        self.momentum, self.centered = _fraction("momentum", momentum), centered
-        super().__init__(params, lr, weight_decay=weight_decay, **options)
-
-    def update(
-        self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
-    ) -> None:
-        g, (squares, velocity, mean) = gradient[0], memory
-        fresh = k.square(g)
-        fresh = k.multiply(fresh, 1 - self.alpha, out=fresh)
-        k.multiply(squares, self.alpha, out=squares)
-        k.add(squares, fresh, out=squares)
-        if self.centered:
-            k.multiply(mean, self.alpha, out=mean)
-            k.add(mean, k.multiply(g, 1 - self.alpha), out=mean)
-            below = k.subtract(squares, k.square(mean))
-            below = k.sqrt(k.maximum(below, 0.0, out=below), out=below)
-        else:
-            below = k.sqrt(squares)
-        change = k.divide(g, k.add(below, self.eps, out=below), out=below)
-        if self.momentum:
-            k.multiply(velocity, self.momentum, out=velocity)
-            change = k.add(velocity, change, out=velocity)
-        k.subtract(p, k.multiply(change, numbers["lr"]), out=p)
-
-
-class AdaGrad(Optimizer):
-    """AdaGrad (Duchi et al., 2011): p ← p - lr·g/(√s + eps), s ← s + g².
-
-    With `lr_decay`, the rate falls as lr/(1 + (t - 1)·lr_decay).
-    """
-
-    memory_rows = 1
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 0.01,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        **options: Any,
-    ) -> None:
-        self.lr_decay, self.eps = float(lr_decay), float(eps)
-        self.memory_start = initial_accumulator_value
-        super().__init__(params, lr, weight_decay=weight_decay, **options)
-
-    def numbers(self, lr: Any, step: Any) -> Numbers:
-        return {"lr": lr / (1 + (step - 1) * self.lr_decay)}
-
-    def update(
-        self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
-    ) -> None:
-        g, (total,) = gradient[0], memory
-        k.add(total, k.square(g), out=total)
-        change = k.sqrt(total)
-        change = k.divide(g, k.add(change, self.eps, out=change), out=change)
-        k.subtract(p, k.multiply(change, numbers["lr"], out=change), out=p)
-
-
-class AdaDelta(Optimizer):
-    """AdaDelta (Zeiler, 2012): p ← p - lr·√(d + eps)/√(v + eps)·g.
-
-    v and d are running averages of g² and of the squared changes, with decay rho.
-    """
-
-    memory_rows = 2
-
-    def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-        **options: Any,
-    ) -> None:
-        self.rho, self.eps = _fraction("rho", rho), float(eps)
-        super().__init__(params, lr, weight_decay=weight_decay, **options)
-
-    def update(
-        self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
-    ) -> None:
-        g, (squares, changes) = gradient[0], memory
-        k.multiply(squares, self.rho, out=squares)
-        k.add(squares, k.multiply(k.square(g), 1 - self.rho), out=squares)
-        change = k.sqrt(k.add(changes, self.eps))
-        change = k.divide(change, k.sqrt(k.add(squares, self.eps)), out=change)
-        change = k.multiply(change, g, out=change)
-        k.multiply(changes, self.rho, out=changes)
-        k.add(changes, k.multiply(k.square(change), 1 - self.rho), out=changes)
-        k.subtract(p, k.multiply(change, numbers["lr"]), out=p)
-
-
-Adagrad, Adadelta = AdaGrad, AdaDelta
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-    "adagrad": AdaGrad,
-    "adadelta": AdaDelta,
-}
-
-
-def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale all gradients by one factor so that their common length is at most `max_norm`.
-
-    Returns the length before (Pascanu et al., 2013).
-    """
-    with_gradient = [(p, p._grad) for p in parameters if p._grad is not None]
-    norm = float(np.sqrt(sum(float(np.square(g).sum()) for _, g in with_gradient)))
-    scale = max_norm / (norm + 1e-6)
-    if scale < 1:
-        for p, gradient in with_gradient:
-            p._grad = gradient * p.dtype.type(scale)
-    return norm
-
-
-def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Limit every entry of every gradient to ±`clip_value`."""
-    for p in parameters:
-        if p._grad is not None:
-            p._grad = np.clip(p._grad, -clip_value, clip_value)

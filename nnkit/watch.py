@@ -1,0 +1,143 @@
+"""Everything that a captured computation takes for granted, watched and put back.
+
+What a forward pass computes depends on more than its parameters: on numbers, lists and objects
+that modules hold, on what functions close over, on the options of an optimizer. A captured step is
+right only as long as all that is as it was when it was recorded.
+"""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from .functions import Array, Function
+from .modules.base import Module
+from .optim import Optimizer
+from .tensor import Tensor
+
+#: Values that cannot change in place: compared as they are.
+FIXED = (
+    type(None), bool, int, float, complex, str, bytes, type, np.generic, np.dtype, np.ufunc,
+    BuiltinFunctionType, ModuleType,
+)  # fmt: skip
+
+
+class Watch:
+    """The members of everything that can be reached from modules, losses and optimizers.
+
+    Attributes:
+        opaque: an object whose state cannot be seen, if there is one.
+    """
+
+    def __init__(self, *owners: Any) -> None:
+        self.owners = owners
+        self.opaque: object | None = None
+        self.generators: list[np.random.Generator] = []
+        self.tensors: list[tuple[Tensor, Array, bool]] = []
+        #: Arrays of our own modules, which captured steps work on in place.
+        self.buffers: list[Array] = []
+        #: Arrays that others hold: Python may have read them, so their contents count.
+        self.contents: list[tuple[Array, Array]] = []
+        self._holders: list[tuple[Any, list[Any]]] = []
+        self._seen: set[int] = set()
+        self._optimizers = [(o, o.variant()) for o in owners if isinstance(o, Optimizer)]
+        for owner in owners:
+            if not isinstance(owner, Optimizer):
+                self._walk(owner, ours=False)
+        del self._seen
+
+    def _walk(self, value: Any, ours: bool) -> None:
+        """Take down what `value` holds; `ours` if it belongs to one of nnkit's modules."""
+        if isinstance(value, FIXED) or id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        if isinstance(value, Tensor):
+            self.tensors.append((value, value._data, value.requires_grad))
+        elif isinstance(value, np.ndarray):
+            if ours:
+                self.buffers.append(value)
+            else:
+                self.contents.append((value, value.copy()))
+        elif isinstance(value, np.random.Generator):
+            self.generators.append(value)
+        elif isinstance(value, (list, dict, set, CellType)):
+            self._hold(value, ours)
+        elif isinstance(value, (tuple, frozenset)):
+            for item in value:
+                self._walk(item, ours)
+        elif isinstance(value, FunctionType):
+            for held in (*(value.__closure__ or ()), value.__defaults__, value.__kwdefaults__):
+                self._walk(held, ours)
+        elif isinstance(value, MethodType):
+            self._walk(value.__self__, ours)
+        elif _is_ours(value) and isinstance(value, Function):
+            pass  # an operation: fixed
+        elif hasattr(value, "__dict__"):
+            self._hold(value.__dict__, _is_ours(value))
+        elif not callable(value):
+            self.opaque = value
+
+    def _hold(self, holder: Any, ours: bool) -> None:
+        members = _members(holder)
+        self._holders.append((holder, members))
+        for member in members:
+            self._walk(member, ours)
+
+    def same(self) -> bool:
+        """Whether everything is as it was."""
+        return (
+            all(_equal(_members(holder), then) for holder, then in self._holders)
+            and all(t._data is data and t.requires_grad == needs for t, data, needs in self.tensors)
+            and all(optimizer.variant() == then for optimizer, then in self._optimizers)
+            and all(np.array_equal(now, then, equal_nan=True) for now, then in self.contents)
+        )
+
+    def restore(self) -> None:
+        """Put all members back (not the values of tensors, buffers and generators)."""
+        for holder, then in self._holders:
+            if _equal(_members(holder), then):
+                continue
+            if isinstance(holder, dict):
+                half = len(then) // 2
+                holder.clear()
+                holder.update(zip(then[:half], then[half:], strict=True))
+            elif isinstance(holder, list):
+                holder[:] = then
+            elif isinstance(holder, set):
+                holder.clear()
+                holder.update(then)
+            else:
+                holder.cell_contents = then[0]
+        for array, values in self.contents:
+            if not np.array_equal(array, values, equal_nan=True):
+                array[...] = values
+
+
+def _is_ours(value: Any) -> bool:
+    return isinstance(value, (Module, Function)) and type(value).__module__.startswith("nnkit.")
+
+
+def _members(holder: Any) -> list[Any]:
+    if isinstance(holder, dict):
+        return [*holder, *holder.values()]
+    if isinstance(holder, CellType):
+        try:
+            return [holder.cell_contents]
+        except ValueError:  # an empty cell
+            return []
+    return list(holder)
+
+
+_BY_VALUE = (bool, int, float, complex, str, bytes, type(None))
+
+
+def _equal(now: list[Any], then: list[Any]) -> bool:
+    """Whether both have the same objects, or plain values that are equal."""
+    if len(now) != len(then):
+        return False
+    for a, b in zip(now, then):  # noqa: B905 (time; the lengths are equal)
+        if a is not b and not (isinstance(a, _BY_VALUE) and type(a) is type(b) and a == b):
+            return False
+    return True
