@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .config import (
     HIDDEN_ACTIVATIONS,
@@ -45,9 +46,16 @@ FIELDS: tuple[tuple[str, str, Any, str], ...] = (
 )
 
 
+class Parser(argparse.ArgumentParser):
+    """Options; what is wrong with them is said in one line, like everything else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise NnkitError(f"{message} (see {self.prog} --help)")
+
+
 def parser() -> argparse.ArgumentParser:
     """All commands and options."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="python -m nnkit",
         description="Train small neural networks on toy data, from scratch on NumPy.",
         epilog="Start with: python -m nnkit train --dataset spirals --epochs 200",
@@ -61,7 +69,11 @@ def parser() -> argparse.ArgumentParser:
         epilog="Example: python -m nnkit train --dataset xor --layers 8,8 --activation tanh "
         "--epochs 100 --out xor.npz",
     )
-    train.add_argument("--dataset", default="spirals", metavar="NAME", help="see 'nnkit datasets'")
+    start = train.add_mutually_exclusive_group()
+    start.add_argument(
+        "--dataset", default="spirals", metavar="NAME", help="one of those that 'datasets' lists"
+    )
+    start.add_argument("--config", metavar="FILE", help="a configuration as JSON, to start from")
     train.add_argument("--epochs", type=int, default=200, metavar="N", help="default 200")
     train.add_argument(
         "--layers", metavar="UNITS", help="units of the hidden layers, such as 16,16; '' for none"
@@ -71,24 +83,30 @@ def parser() -> argparse.ArgumentParser:
     )
     for option, field, kind, text in FIELDS:
         train.add_argument(option, dest=field, type=kind, metavar=kind.__name__.upper(), help=text)
-    train.add_argument("--config", metavar="FILE", help="a configuration as JSON, to start from")
     train.add_argument(
         "--every", type=int, metavar="N", help="print every N epochs (default: ~20 lines)"
     )
     train.add_argument("--out", metavar="FILE", help="save weights and configuration as .npz")
     predict = commands.add_parser(
-        "predict", help="answers of a saved network for points: predict w.npz 0.5,0.5 -1,0.2"
+        "predict",
+        help="answers of a saved network for points",
+        description="Print the answer of a saved network for each point: the probability of the "
+        "second class, or of each class, or a number.",
+        epilog="Example: python -m nnkit predict xor.npz 0.5,0.5 -1,0.2",
     )
     predict.add_argument("file", help="a file that 'train --out' or the playground wrote")
-    predict.add_argument("points", nargs="+", help="points, their coordinates joined by commas")
+    # All that is left, since -1,0.2 would be taken for an option.
+    predict.add_argument(
+        "points", nargs=argparse.REMAINDER, help="points, their coordinates joined by commas"
+    )
     commands.add_parser("datasets", help="list the data sets and what each one teaches")
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status (2 where something asked for is not possible)."""
-    options = parser().parse_intermixed_args(arguments) if arguments else parser().parse_args()
     try:
+        options = parser().parse_args(arguments)
         if options.command == "datasets":
             for info in DATASETS.values():
                 print(f"{info.name:<14}{info.task:<16}{info.teaches}")
@@ -106,8 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def configuration(options: argparse.Namespace) -> ExperimentConfig:
     """The configuration that the options ask for."""
-    config = recommended(options.dataset)
-    if options.config is not None:
+    if options.config is None:
+        config = recommended(options.dataset)
+    else:
         config = ExperimentConfig.from_dict(_read_json(options.config))
     changes = {
         field: getattr(options, field)
@@ -137,15 +156,17 @@ def _sizes(text: str) -> list[int]:
 def _read_json(path: str) -> Any:
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not valid JSON: {error}") from error
 
 
 def _train(options: argparse.Namespace) -> None:
     if options.epochs < 1:
         raise ConfigError("epochs", f"must be at least 1, got {options.epochs}")
-    if options.out is not None and not Path(options.out).parent.is_dir():
-        raise FileError(f"cannot save to {options.out}: its folder does not exist")
+    if options.every is not None and options.every < 1:
+        raise ConfigError("every", f"must be at least 1, got {options.every}")
+    if options.out is not None:
+        _check_writable(options.out)
     experiment = Experiment(configuration(options))
     every = options.every or max(1, options.epochs // 20)
     score = "accuracy" if experiment.config.task == "classification" else "R²"
@@ -162,6 +183,17 @@ def _train(options: argparse.Namespace) -> None:
         print(f"Saved {options.out}.")
 
 
+def _check_writable(out: str) -> None:
+    """Refuse a place that cannot be written to before time is spent on training."""
+    path = Path(out)
+    if path.is_dir():
+        raise FileError(f"cannot save to {out!r}: it is a folder")
+    if not path.parent.is_dir():
+        raise FileError(f"cannot save to {out!r}: its folder does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise FileError(f"cannot save to {out!r}: its folder cannot be written to")
+
+
 def _print_row(epoch: Epoch) -> None:
     print(
         f"{epoch.epoch:>6}  {epoch.train_loss:>10.4f}  {epoch.test_loss:>10.4f}  "
@@ -171,6 +203,8 @@ def _print_row(epoch: Epoch) -> None:
 
 
 def _predict(file: str, texts: list[str]) -> None:
+    if not texts:
+        raise ConfigError("points", "are missing, such as 0.5,0.5 -1,0.2")
     predictor = Predictor.load(file)
     try:
         points = [[float(part) for part in text.split(",")] for text in texts]

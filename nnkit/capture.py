@@ -128,6 +128,14 @@ class Recorder(Kernels):
             self._ranges.insert(i, (start + array.nbytes, storage))
         return storage
 
+    def give(self, x: Array) -> list[Storage]:
+        """Make `x` something that differs from step to step; a matrix also with its ones."""
+        storages = [self.know("given", x)]
+        if x.ndim == 2:
+            storages[0].wide = Kernels.with_ones(x)
+            storages.append(self.know("given", storages[0].wide))
+        return storages
+
     def place(self, array: Array) -> Place:
         """Where `array` lies."""
         start = address(array)

@@ -39,10 +39,10 @@ class Number:
         # NaN is not within the limits, nor is anything that int() could not take.
         if number and self.low <= value <= self.high and (not self.whole or value == int(value)):
             return int(value) if self.whole else float(value)
-        limits = f"from {self.low:g} to {self.high:g}"
+        wanted = f"a number from {self.low:g} to {self.high:g}"
         if self.whole:
-            limits = f"whole, from {int(self.low)} to {int(self.high)}"
-        raise ConfigError(name, f"must be a number, {limits}; got {short(value)}")
+            wanted = f"a whole number from {int(self.low)} to {int(self.high)}"
+        raise ConfigError(name, f"must be {wanted}, got {short(value)}")
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,8 @@ use cross_entropy or one_vs_rest
         for name, number in LIMITS.items():
             object.__setattr__(self, name, number.check(name, getattr(self, name)))
         if not isinstance(self.standardize, bool):
-            raise ConfigError("standardize", f"must be true or false, got {short(self.standardize)}")
+            got = short(self.standardize)
+            raise ConfigError("standardize", f"must be true or false, got {got}")
         self._check_dataset()
         object.__setattr__(self, "layers", _layers(self.layers))
         _choice("loss", self.loss, LOSS_RULES)
@@ -414,7 +415,7 @@ def _layer(value: Any) -> LayerConfig:
     if isinstance(value, LayerConfig):
         return value
     if not isinstance(value, Mapping):
-        raise ConfigError("layers", f"must be a list of layers with units and so on, got {short(value)}")
+        raise ConfigError("layers", f"must have units and an activation each, got {short(value)}")
     _known(value, LayerConfig)
     return LayerConfig(**value)
 

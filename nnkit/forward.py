@@ -46,9 +46,7 @@ class ForwardPass:
         self.module = module
         self.outputs: Outputs = outputs or (lambda tensor: [module(tensor)])
         dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
-        given = np.ascontiguousarray(x, dtype)
-        # Rows with a one behind them, as linear layers want them.
-        self._rows = Kernels.with_ones(given) if given.ndim == 2 else given.copy()
+        self._x = np.array(x, dtype, order="C")
         self._watch: Watch | None = None
         self._run: Callable[[], list[Array]] | None = None
 
@@ -58,30 +56,30 @@ class ForwardPass:
             self._run = self._captured(self._watch)
         if self._run is None:
             with no_grad():
-                return [t._data for t in self.outputs(self._tensor(self._rows))]
+                return [t._data for t in self.outputs(Tensor._of(self._x, False, None))]
         with np.errstate(all="ignore"):
             return self._run()
-
-    def _tensor(self, rows: Array) -> Tensor:
-        return Tensor._of(rows[:, :-1] if rows.ndim == 2 else rows, False, None)
 
     def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
         """A function that fills the output arrays, or None where nothing can be captured."""
         try:
-            recorder, given, places = self._record(watch, self._rows)
-            blocks = _blocks(len(self._rows), max(s.array.size for s in recorder.storages()))
+            recorder, given, places = self._record(watch, self._x)
+            blocks = _blocks(len(self._x), max(s.array.size for s in recorder.storages()))
             if blocks > 1:
-                recorder, given, places = self._record(
-                    watch, self._rows[: len(self._rows) // blocks]
-                )
+                first = self._x[: len(self._x) // blocks].copy()
+                recorder, given, places = self._record(watch, first)
         except Uncapturable:
             return None
         program = Program(recorder, places)
         outputs = [place.storage for place in places]
-        loop = program.compile([given], outputs)
+        loop = program.compile(given, outputs)
         memory = [np.ones((blocks, s.size), s.array.dtype) for s in outputs]
-        rows = self._rows.reshape(blocks, -1, *self._rows.shape[1:])
-        inputs = [program.views(given, block) for block in rows]
+        rows = self._x.reshape(blocks, -1, *self._x.shape[1:])
+        wide = [Kernels.with_ones(block) if block.ndim == 2 else block for block in rows]
+        inputs = [
+            sum((program.views(s, x) for s, x in zip(given, pair, strict=False)), ())
+            for pair in zip(rows, wide, strict=True)
+        ]
         targets = [
             sum((program.views(s, m[i]) for s, m in zip(outputs, memory, strict=True)), ())
             for i in range(blocks)
@@ -98,13 +96,12 @@ class ForwardPass:
 
         return run
 
-    def _record(self, watch: Watch, rows: Array) -> tuple[Recorder, Storage, list[Place]]:
-        """Record the pass over `rows`; each output lies in a storage of its own, given later."""
+    def _record(self, watch: Watch, x: Array) -> tuple[Recorder, list[Storage], list[Place]]:
+        """Record the pass over `x`; each output lies in a storage of its own, given later."""
         with no_grad(), recording() as recorder, np.errstate(all="ignore"):
-            given = recorder.know("given", rows)
-            given.wide = rows if rows.ndim == 2 else None
+            given = recorder.give(x)
             know_state(recorder, watch)
-            tensors = self.outputs(self._tensor(rows))
+            tensors = self.outputs(Tensor._of(x, False, None))
             places: list[Place] = []
             for tensor in tensors:
                 place = recorder.place(tensor._data)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -172,7 +172,7 @@ class Predictor:
             try:
                 predictor.standardizer = Standardizer(mean, scale)
             except DataError as error:
-                raise FileError(f"the standardization in this file is not valid: {error}") from error
+                raise FileError(f"the standardization in this file: {error}") from error
         for name, array in arrays.items():
             if name.endswith("running_var") and (array < 0).any():
                 raise FileError(f"{name}: variances must not be below 0")
@@ -191,17 +191,36 @@ def _described(cls: type[Predictor], description: Mapping[str, Any] | None) -> A
         config = ExperimentConfig.from_dict(description["experiment"])
     except ConfigError as error:
         raise FileError(f"the configuration in this file is not valid: {error}") from error
-    names = {}
-    for key in ("input_names", "class_names"):
-        value = description.get(key)
-        strings = isinstance(value, list) and all(isinstance(name, str) for name in value)
-        if not strings or len(value) > MAX_NAMES or len(set(value)) < len(value):
-            raise FileError(f"the configuration in this file has no valid {key}")
-        names[key] = tuple(value)
+    input_names = _names(description, "input_names")
+    class_names = _names(description, "class_names")
+    _check_sizes(config, len(input_names), len(class_names))
     epoch = description.get("epoch")
-    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 0:
+    if not _is_count(epoch):
         raise FileError("the configuration in this file has no valid epoch")
-    inputs, classes = len(names["input_names"]), len(names["class_names"])
+    standardizer = None
+    if config.standardize:
+        size = len(config.features)
+        standardizer = Standardizer(np.zeros(size), np.ones(size))
+    predictor = cls(config, input_names, class_names, standardizer, epoch=epoch)
+    _silence(predictor.network, description.get("silenced", []))
+    return predictor
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _names(description: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = description.get(key)
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise FileError(f"the configuration in this file has no list of {key}")
+    if len(value) > MAX_NAMES or len(set(value)) < len(value):
+        raise FileError(f"the {key} in this file must be at most {MAX_NAMES}, all different")
+    return tuple(value)
+
+
+def _check_sizes(config: ExperimentConfig, inputs: int, classes: int) -> None:
+    """Whether so many inputs and classes go with the configuration."""
     if not inputs or not set(config.features) <= set(feature_names(inputs)):
         raise FileError("the features in this file cannot be made of its inputs")
     if (config.task == "classification") != (classes >= 2):
@@ -212,21 +231,15 @@ def _described(cls: type[Predictor], description: Mapping[str, Any] | None) -> A
         sizes = DATASETS[config.dataset].dimensions, config.classes
         if sizes != (inputs, classes):
             raise FileError(f"the inputs or classes in this file are not those of {config.dataset}")
-    standardizer = None
-    if config.standardize:
-        size = len(config.features)
-        standardizer = Standardizer(np.zeros(size, np.float32), np.ones(size, np.float32))
-    predictor = cls(config, names["input_names"], names["class_names"], standardizer, epoch=epoch)
-    _silence(predictor.network, description.get("silenced", []))
-    return predictor
 
 
-def _silence(network: Network, units: Any) -> None:
-    """Switch off the units that a file lists as (layer, unit)."""
-    places = {(i, j) for i, block in enumerate(network.hidden) for j in range(len(block.silencer.mask))}
-    if not isinstance(units, list):
-        raise FileError("the silenced units in this file are not a list")
-    for unit in units:
-        if not isinstance(unit, list) or tuple(unit) not in places:
-            raise FileError("this file silences a unit that its network does not have")
-        network.hidden[unit[0]].silencer.silence(unit[1], True)
+def _silence(network: Network, places: Any) -> None:
+    """Switch off the units that a file lists as [layer, unit]."""
+    sizes = [len(block.silencer.mask) for block in network.hidden]
+    for place in places if isinstance(places, list) else [places]:
+        match place:
+            case [layer, unit] if _is_count(layer) and _is_count(unit):
+                if layer < len(sizes) and unit < sizes[layer]:
+                    network.hidden[layer].silencer.silence(unit, True)
+                    continue
+        raise FileError("this file silences a unit that its network does not have")

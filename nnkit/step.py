@@ -180,11 +180,7 @@ class _Plan:
         self.optimizer, self.loss = step.optimizer, step.loss
         self.capacity = 0
         # Recorded on other data than it is tested with, so that a frozen value would show.
-        self.x = Kernels.with_ones(x[::-1] * x.dtype.type(0.75)) if x.ndim == 2 else x[::-1].copy()
-        self.y = y[::-1].copy()
-        self.inner = (
-            (slice(None), slice(None), slice(x.shape[1])) if x.ndim == 2 else (slice(None),)
-        )
+        self.x, self.y = x[::-1] * x.dtype.type(0.75), y[::-1].copy()
         rows = self.optimizer.option("lr")
         dtype = self.optimizer.flat.dtype
         numbers = {
@@ -192,9 +188,7 @@ class _Plan:
             for name, value in self._numbers(1).items()
         }
         with recording() as recorder, np.errstate(all="ignore"):
-            self.given_x = recorder.know("given", self.x)
-            self.given_x.wide = self.x if x.ndim == 2 else None
-            self.given_y = recorder.know("given", self.y)
+            self.given_x, self.given_y = recorder.give(self.x), recorder.know("given", self.y)
             self.given_numbers = {n: recorder.know("given", v) for n, v in numbers.items()}
             know_state(recorder, watch, step.optimizer)
             output = self._record(recorder, step, numbers)
@@ -202,13 +196,12 @@ class _Plan:
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
         self.program = Program(recorder, [self.output])
         self.loop = self.program.compile(
-            [self.given_x, self.given_y], [*self.given_numbers.values(), self.output.storage]
+            [*self.given_x, self.given_y], [*self.given_numbers.values(), self.output.storage]
         )
 
     def _record(self, recorder: Recorder, step: TrainingStep, numbers: dict[str, Array]) -> Array:
         """Record the step; returns what its loss is computed from."""
-        x = Tensor._of(self.x[self.inner[1:]], False, None)
-        prediction = step.model(x)
+        prediction = step.model(Tensor._of(self.x, False, None))
         value = step.loss(prediction, Tensor._of(self.y, False, None))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
@@ -227,7 +220,8 @@ class _Plan:
         """Memory and views for `count` steps at a time."""
         self.capacity = count
         views, output = self.program.views, self.output
-        self.xs = np.ones((count, *self.x.shape), self.x.dtype)
+        used = [s for s in self.given_x if s in self.program.given]
+        self.xs = [np.ones((count, *s.array.shape), s.array.dtype) for s in used]
         self.ys = np.empty((count, *self.y.shape), self.y.dtype)
         self.tables = {
             n: np.empty((count, *s.array.shape), s.array.dtype)
@@ -239,7 +233,9 @@ class _Plan:
             (count, *output.shape), output.dtype, self.outputs, output.offset, stack
         )
         self.batches = [
-            views(self.given_x, self.xs[i]) + views(self.given_y, self.ys[i]) for i in range(count)
+            sum((views(s, x[i]) for s, x in zip(used, self.xs, strict=True)), ())
+            + views(self.given_y, self.ys[i])
+            for i in range(count)
         ]
         self.steps = [
             sum((views(s, self.tables[n][i : i + 1]) for n, s in self.given_numbers.items()), ())
@@ -257,7 +253,12 @@ class _Plan:
         # Where every step takes all examples in order, they are laid out once.
         everything = rows.shape[1] == len(x)
         slots = 1 if everything else count
-        self.xs[:slots][self.inner] = x if everything else np.take(x, rows, axis=0)
+        examples = x if everything else np.take(x, rows, axis=0)
+        for xs in self.xs:  # alone, or with a one behind each example
+            if examples.ndim > 1:
+                xs[:slots, ..., : x.shape[-1]] = examples
+            else:
+                xs[:slots] = examples
         self.ys[:slots] = y if everything else np.take(y, rows, axis=0)
         batches = self.batches[:1] * count if everything else self.batches
         for name, values in self._numbers(count).items():

@@ -111,21 +111,18 @@ def cross_validate(
     if not 1 <= epochs <= MAX_EPOCHS:
         raise ConfigError("epochs", f"must be from 1 to {MAX_EPOCHS}, got {epochs!r}")
     fixed = config.replace(dataset=CUSTOM, dataset_settings={}, patience=0, target_score=0.0)
-    parts = k_folds(data, folds, config.data_seed)
-    first = next(parts)
-    return _run(fixed, [first, *parts], epochs, Experiment(fixed, *first))
+    parts = list(k_folds(data, folds, config.data_seed))
+    for part in {len(train): (train, test) for train, test in parts}.values():
+        Experiment(fixed, *part)  # refuses what cannot be trained, which may hang on the size
+    return _run(fixed, parts, epochs)
 
 
 def _run(
-    config: ExperimentConfig,
-    parts: Sequence[tuple[Dataset, Dataset]],
-    epochs: int,
-    experiment: Experiment,
+    config: ExperimentConfig, parts: Sequence[tuple[Dataset, Dataset]], epochs: int
 ) -> Iterator[ValidationProgress]:
     done: list[Fold] = []
     for number, (train, test) in enumerate(parts, start=1):
-        if number > 1:
-            experiment = Experiment(config, train, test)
+        experiment = Experiment(config, train, test)
         for latest in experiment.run(epochs=epochs):
             if latest.epoch < epochs and experiment.status == "training":
                 yield ValidationProgress(tuple(done), len(parts), epochs, latest.epoch)

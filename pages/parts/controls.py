@@ -51,7 +51,8 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
     """Do what the visitor asked for; where it is refused, say why, and nothing has changed."""
     state.clear_words()
     try:
-        do(*values, **named)
+        with state.session().lock:
+            do(*values, **named)
     except NnkitError as error:
         state.refuse(error)
         st.toast(str(error), icon=":material/block:")

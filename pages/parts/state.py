@@ -63,7 +63,7 @@ class Session:
         pace: (seconds, epoch) of the latest frames, for epochs per second.
         link, linked_at: what was last written to the address bar, and when that last changed.
         shown: for each widget, the values the browser may hold, the latest last.
-        lock: held while an epoch is trained; a download, served apart, waits for it.
+        lock: held while the experiment is trained, changed or saved (downloads are served apart).
     """
 
     experiment: Experiment

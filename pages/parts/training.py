@@ -55,16 +55,15 @@ def _tick(places: Places) -> None:
 
 def _advance(current: state.Session) -> None:
     """Train for as many epochs as the speed asks for and the time allows."""
-    experiment = current.experiment
     epochs = EPOCHS.get(st.session_state.get("speed", ""), 1)
     deadline = time.perf_counter() + BUDGET
     with current.lock:
-        for _ in range(epochs):
+        experiment = current.experiment
+        while current.running and epochs and time.perf_counter() < deadline:
             experiment.step()
-            if experiment.status != "training" or time.perf_counter() >= deadline:
-                break
-    current.running = experiment.status == "training"
-    current.pace.append((time.perf_counter(), experiment.epoch))
+            epochs -= 1
+            current.running = experiment.status == "training"
+        current.pace.append((time.perf_counter(), experiment.epoch))
 
 
 def _pace(current: state.Session) -> float:

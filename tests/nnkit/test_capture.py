@@ -219,8 +219,8 @@ class Residual(nn.Module):
         centred = (h - mean) / ((h - mean) ** 2).mean(axis=1, keepdims=True).clip(1e-3).sqrt()
         product = (h[:, :2] @ h[:, 2:].T).exp().clip(None, 5.0)
         weights = product / product.sum(axis=1, keepdims=True)
-        both = apply(F.Concatenate(1), h, weights @ centred, abs(h).max(axis=1, keepdims=True))
-        return self.head(both)
+        largest = nn.maximum(abs(h).max(axis=1, keepdims=True), 0.1)
+        return self.head(nn.concatenate([h, weights @ centred, largest], axis=1))
 
 
 class Attention(nn.Module):

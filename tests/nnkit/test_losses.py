@@ -267,7 +267,12 @@ def test_every_loss_is_in_the_library_under_its_names():
     for name, cls in LOSSES.items():
         assert cls.name == name
         assert getattr(nn, cls.__name__) is cls
-    assert (nn.MSELoss, nn.L1Loss, nn.HuberLoss, nn.HingeLoss) == (nn.MSE, nn.L1, nn.Huber, nn.Hinge)
+    assert (nn.MSELoss, nn.L1Loss, nn.HuberLoss, nn.HingeLoss) == (
+        nn.MSE,
+        nn.L1,
+        nn.Huber,
+        nn.Hinge,
+    )
     assert nn.BCELoss is nn.BinaryCrossEntropy
     assert nn.BCEWithLogitsLoss is nn.BinaryCrossEntropyWithLogits
     assert nn.CrossEntropyLoss is nn.CrossEntropy

@@ -369,9 +369,7 @@ class TestLazyDense:
     def test_draws_the_weights_that_it_would_have_drawn_at_once(self):
         lazy = nn.Dense(4, generator=rng())
         lazy(np.ones((1, 3)))
-        np.testing.assert_array_equal(
-            lazy.weight.data, nn.Dense(3, 4, generator=rng()).weight.data
-        )
+        np.testing.assert_array_equal(lazy.weight.data, nn.Dense(3, 4, generator=rng()).weight.data)
 
     def test_a_refused_first_input_leaves_it_open(self):
         layer = nn.Dense(4)

@@ -358,7 +358,9 @@ def replace_activation(step, i):
 
 
 def replace_layer(step, i):
-    step.model.layers[2] = (nn.Identity(), nn.Dropout(0.5, generator=np.random.default_rng(i)))[i % 2]
+    step.model.layers[2] = (nn.Identity(), nn.Dropout(0.5, generator=np.random.default_rng(i)))[
+        i % 2
+    ]
 
 
 def change_activation_option(step, i):

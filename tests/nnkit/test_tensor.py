@@ -300,7 +300,9 @@ class TestChangedParameters:
         loss = model(np.ones((3, 2))).sum()
         change(model, optimizer)
         model.zero_grad()
-        with pytest.raises(GraphError, match=r"weight of shape \(1, 2\) was changed after the forw"):
+        with pytest.raises(
+            GraphError, match=r"weight of shape \(1, 2\) was changed after the forw"
+        ):
             loss.backward()
         assert model.bias.grad is None
 
@@ -550,12 +552,8 @@ ZERO_DIMENSIONAL = {
     "functions": lambda x: x.exp() + x.log() + x.sqrt() + abs(x) + x.tanh() + x.clip(0, 2),
     "reductions": lambda x: x.sum() + x.mean() + x.max() + x.min() + x.sum(keepdims=True),
     "shapes": lambda x: x.reshape(1, 1).T.reshape(()) + x[()] + x[None][0] + x.flatten()[0],
-    "joining": lambda x: (
-        apply(F.Stack(0), x, x).sum() + apply(F.Concatenate(0), x[None], x[None]).sum()
-    ),
-    "choosing": lambda x: (
-        apply(F.Maximum(), x, Tensor(0.1)) + apply(F.Where(), Tensor(1.0), x, -x)
-    ),
+    "joining": lambda x: nn.stack([x, x]).sum() + nn.concatenate([x[None], x[None]]).sum(),
+    "choosing": lambda x: nn.maximum(x, 0.1) * nn.minimum(2, x) + nn.where(x > 0, x, -x),
     "activations": lambda x: (
         nn.relu(x) + nn.leaky_relu(x) + nn.gelu(x) + nn.gelu(x, "tanh") + nn.sigmoid(x)
         + nn.tanh(x) + nn.silu(x) + nn.elu(x) + nn.softplus(x) + nn.sine(x) + nn.identity(x)
@@ -591,7 +589,8 @@ def test_zero_dimensional_tensors_pass_through_every_operation(name):
         (lambda: leaf(1.0, 2.0).reshape(3), [r"reshape", r"\(2,\)", r"\(3,\)"]),
         (lambda: leaf(1.0, 2.0).sum(axis=1), [r"sum", r"\(2,\)", "axis 1"]),
         (lambda: leaf(1.0).transpose(1, 0), [r"transpose", r"\(1,\)"]),
-        (lambda: apply(F.Concatenate(0), leaf(1.0), Tensor([[1.0]])), ["concatenate", r"\(1, 1\)"]),
+        (lambda: nn.concatenate([leaf(1.0), [[1.0]]]), ["concatenate", r"\(1,\)", r"\(1, 1\)"]),
+        (lambda: nn.stack([leaf(1.0), [[1.0]]]), ["stack", r"\(1,\)", r"\(1, 1\)"]),
         (lambda: nn.softmax(leaf(1.0), axis=3), ["softmax", r"\(1,\)", "axis 3"]),
         (lambda: nn.Linear(3, 2)(np.ones((4, 5))), [r"\(examples, 3\)", r"\(4, 5\)"]),
     ],

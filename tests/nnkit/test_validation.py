@@ -116,6 +116,16 @@ def test_data_that_do_not_go_with_the_configuration_are_refused_at_the_call():
         cross_validate(CONFIG, make_dataset("blobs", samples=20))
 
 
+def test_a_size_that_only_a_later_fold_has_is_refused_at_the_call():
+    layers = (LayerConfig(4, "tanh", normalization="batch"),)
+    config = CONFIG.replace(layers=layers, batch_size=20)
+    sizes = [len(train) for train, _ in k_folds(DATA.subset(range(59)), 3)]
+    assert sizes == [39, 39, 40]
+    with pytest.raises(ConfigError, match="batch_size"):
+        cross_validate(config.replace(batch_size=39), DATA.subset(range(59)), folds=3)
+    assert len(folds_of(config, DATA.subset(range(59)))) == 3
+
+
 def test_a_class_of_one_sample_does_no_harm():
     data = Dataset(np.eye(10, 2), [0] * 9 + [1], "classification")
     assert len(folds_of(CONFIG, data, folds=5)) == 5

@@ -140,9 +140,8 @@ def test_test_data_of_one_class_have_no_roc_curve():
 
 def test_outputs_that_are_not_finite_are_told():
     experiment = trained(1, layers=(), **BINARY)
-    experiment.set_weight(0, 0, 0, 3e38)
-    experiment.set_weight(0, 0, 1, 3e38)
-    experiment.set_bias(0, 0, 3e38)
+    for parameter in experiment.network.parameters():
+        parameter.data = np.full_like(parameter.data, 3e38)
     page = show(experiment)
     assert "not finite" in page.error[0].value
 
