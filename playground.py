@@ -16,7 +16,10 @@ st.set_page_config(
 page = st.navigation(
     [
         st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True),
+        st.Page("pages/data.py", title="Data", icon=":material/scatter_plot:"),
+        st.Page("pages/evaluate.py", title="Evaluate", icon=":material/monitoring:"),
         st.Page("pages/predict.py", title="Predict", icon=":material/online_prediction:"),
+        st.Page("pages/gradients.py", title="Gradients", icon=":material/account_tree:"),
     ],
     position="top",
 )

@@ -91,7 +91,7 @@ def _settings(at_work: bool) -> None:
         "all the others. 5 or 10 are usual.",
     )  # fmt: skip
     epoch = state.experiment().epoch
-    if not at_work and st.session_state.get("_epochs_of") != epoch:  # by default, as long as the network at hand
+    if not at_work and st.session_state.get("_epochs_of") != epoch:  # as long as that network
         st.session_state["_epochs_of"] = epoch
         st.session_state["fold_epochs"] = min(epoch, MAX_EPOCHS) or 100
     st.number_input(

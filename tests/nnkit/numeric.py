@@ -1,4 +1,4 @@
-"""What the tests of several files share: central differences, memory orders, comparing bit for bit."""
+"""What several test files share: central differences, memory orders, comparing bit for bit."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

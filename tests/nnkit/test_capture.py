@@ -170,7 +170,7 @@ class TestRecorder:
             values += 0
 
 
-# Modules that users write ---------------------------------------------------------------------------
+# Modules that users write ------------------------------------------------------------------
 
 
 def data(n: int = 12):
@@ -469,7 +469,7 @@ def test_modules_that_cannot_be_captured_run_plainly_with_the_same_numbers(model
         assert one == other, f"{name}: {one} captured, {other} plain"
 
 
-# Edits of what users write -------------------------------------------------------------------------
+# Edits of what users write ------------------------------------------------------------------
 
 
 class Configured(TwoLayers):
@@ -531,7 +531,7 @@ def test_edits_of_what_a_function_closes_over_count_from_the_next_step():
     train(twins, 1)
 
 
-# Losses that users write ---------------------------------------------------------------------------
+# Losses that users write ------------------------------------------------------------------
 
 
 def log_cosh(prediction, target):

@@ -81,9 +81,9 @@ class TestEveryLoss:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_is_one_number_in_the_dtype_of_the_prediction(self, name, dtype):
         prediction, target = example(name, dtype)
-        for given in (target, target.tolist(), target.astype(np.float64), Tensor(target)):
+        for form in (target, target.tolist(), target.astype(np.float64), Tensor(target)):
             criterion = LOSSES[name]()
-            loss = criterion(prediction, given)
+            loss = criterion(prediction, form)
             assert (loss.shape, loss.dtype) == ((), dtype)
             assert f"{loss:.4f}" == f"{loss.data.item():.4f}" == f"{loss.item():.4f}"
             grad = criterion.backward()
@@ -242,9 +242,9 @@ class TestCrossEntropy:
     def test_indices_and_one_hot_rows_are_the_same_bits(self):
         logits, target = example("cross_entropy", np.float32)
         results = []
-        for given in (target, np.eye(3)[target]):
+        for form in (target, np.eye(3)[target]):
             criterion = nn.CrossEntropy()
-            results.append((criterion(logits, given).data, criterion.backward()))
+            results.append((criterion(logits, form).data, criterion.backward()))
         np.testing.assert_array_equal(results[0][0], results[1][0])
         np.testing.assert_array_equal(results[0][1], results[1][1])
 

@@ -147,7 +147,7 @@ class TestPenalties:
     @every_rule
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_are_gradients_of_the_penalties(self, rule, dtype):
-        """Weight decay adds weight_decay·p, l1 adds l1·sign(p); AdamW's decay goes past the rule."""
+        """Decay adds weight_decay·p, l1 adds l1·sign(p); AdamW's decay goes past the rule."""
         (p, q), lr, decay, l1 = parameters(6, 6, dtype=dtype), 0.1, 0.2, 0.05
         q.data = p.data
         p.data[0] = q.data[0] = 0  # where |p| has its kink, l1 adds nothing

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nnkit as nn
-from nnkit import functions as F
 from nnkit.errors import GraphError, ShapeError
-from nnkit.tensor import Parameter, Tensor, apply, no_grad
+from nnkit.tensor import Parameter, Tensor, no_grad
 
 
 def leaf(*values, dtype=None) -> Tensor:
@@ -319,7 +318,7 @@ class TestChangedParameters:
             one.data = [3.0]
         product = (one * other).sum()
         other.data = [5.0]
-        with pytest.raises(GraphError, match="^other of shape"):
+        with pytest.raises(GraphError, match=r"^other of shape"):
             product.backward()
 
     def test_after_backward_are_fine(self):
@@ -375,7 +374,7 @@ class TestDtype:
         "data", ["text", None, 1j, [[1], [1, 2]], [object()], {"a": 1}], ids=str
     )
     def test_what_is_no_number_is_refused(self, data):
-        with pytest.raises(ShapeError, match="real numbers|rows of equal length"):
+        with pytest.raises(ShapeError, match=r"real numbers|rows of equal length"):
             Tensor(data)
 
     def test_gradients_take_the_dtype_of_their_tensor(self):
@@ -563,7 +562,9 @@ ZERO_DIMENSIONAL = {
         + nn.hinge_loss(x, 1.0) + nn.binary_cross_entropy_loss(x, 1.0)
         + nn.binary_cross_entropy_with_logits(x, 1.0)
     ),
-    "beside arrays": lambda x: (np.ones((2, 1)) * x + x * np.ones(3)).mean() / (x + np.ones(1)).sum(),
+    "beside arrays": lambda x: (
+        (np.ones((2, 1)) * x + x * np.ones(3)).mean() / (x + np.ones(1)).sum()
+    ),
 }  # fmt: skip
 
 

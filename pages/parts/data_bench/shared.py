@@ -43,7 +43,7 @@ def shortened(text: str, limit: int) -> str:
 
 def table_height(rows: int, most: int) -> int:
     """The height in pixels of a table of so many rows; beyond `most` it scrolls."""
-    return 35 * (min(rows, most) + 1) + 3
+    return 31 * (min(rows, most) + 1) + 3
 
 
 def use_button(
