@@ -208,8 +208,7 @@ class _Plan:
         walk = backpropagate(value, _cotangent(value, None))
         gradients = {id(leaf): gradient for leaf, gradient in walk}
         present = place_gradients(recorder, step.optimizer, gradients)
-        for start, stop in step.optimizer._spans(present):
-            step.optimizer.change(recorder, start, stop, numbers)
+        step.optimizer.change(recorder, present, numbers)
         # Our own losses are taken of many steps at once, afterwards, from the predictions.
         ours = isinstance(step.loss, Loss) and type(step.loss).__module__.startswith("nnkit.")
         self.deferred = ours and step.loss.reduction != "none"
@@ -333,7 +332,9 @@ def place_gradients(
     groups: dict[Storage, list[tuple[Place, Place, Array, Array]]] = {}
     for parameter, view in zip(optimizer.parameters, optimizer._gradient_views, strict=True):
         gradient = gradients.get(id(parameter))
-        if gradient is not None:
+        if gradient is None:
+            recorder.copy(recorder.constant(np.zeros_like(view)), out=view)
+        else:
             made, there = recorder.place(gradient), recorder.place(view)
             groups.setdefault(made.storage, []).append((made, there, gradient, view))
     for storage, members in groups.items():

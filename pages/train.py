@@ -11,7 +11,11 @@ with st.sidebar:
         st.subheader("Data")
         controls.data_group()
     with st.container(gap="xsmall"):
-        st.subheader("Training")
+        with st.container(
+            horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+        ):
+            st.subheader("Training", width="content")
+            controls.recommended_button()
         controls.training_group()
         controls.popovers()
     st.caption(

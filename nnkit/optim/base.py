@@ -134,7 +134,9 @@ class Optimizer:
         self.pack()
         present = [p._grad is not None for p in self.parameters]
         for parameter, view in zip(self.parameters, self._gradient_views, strict=True):
-            if parameter._grad is not None:
+            if parameter._grad is None:
+                view[...] = 0
+            else:
                 view[...] = parameter._grad
                 parameter._version += 1
         self.steps += 1
@@ -145,14 +147,11 @@ class Optimizer:
             name: np.array(value, dtype)
             for name, value in self.numbers(self.option("lr"), float(self.steps)).items()
         }
-        k = kernels.get()
-        spans = [(0, self.flat.size)] if all(present) else self._spans(present)
-        for start, stop in spans:
-            self.change(k, start, stop, numbers)
+        self.change(kernels.get(), present, numbers)
 
-    def change(self, k: Kernels, start: int, stop: int, numbers: Numbers) -> None:
-        """Clip the gradients of [start, stop), then run the rule on them block by block."""
-        g = self.gradient[0, start:stop]
+    def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
+        """Clip the gradient, then run the rule on the parameters that have one."""
+        g = self.gradient[0]
         if self.clip_value is not None:
             k.maximum(g, -self.clip_value, out=g)
             k.minimum(g, self.clip_value, out=g)
@@ -161,7 +160,9 @@ class Optimizer:
             scale = k.divide(self.clip_norm, k.add(norm, 1e-6))
             k.multiply(g, k.minimum(scale, 1.0), out=g)
         decay, l1 = self.option("weight_decay"), self.option("l1")
-        for low in range(start, stop, BLOCK):
+        spans = [(0, self.flat.size)] if all(present) else self._spans(present)
+        blocks = [(low, stop) for start, stop in spans for low in range(start, stop, BLOCK)]
+        for low, stop in blocks:
             part = slice(low, min(low + BLOCK, stop))
             p, gradient, memory = self.flat[part], self.gradient[:, part], self.memory[:, part]
             cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}

@@ -234,20 +234,16 @@ def _more_data() -> None:
 def training_group() -> None:
     """How it is learned: loss, optimizer, rates, penalties."""
     config = state.experiment().config
-    left, right = st.columns(2, gap="small")
     losses = [name for name, rule in LOSS_RULES.items() if rule.task == config.task]
+    st.selectbox(
+        _label("Loss", "loss"),
+        losses,
+        format_func=lambda name: LOSS_RULES[name].title,
+        help=f"What training makes small. {LOSS_RULES[config.loss].help}",
+        **_field("loss"),
+    )
+    left, right = st.columns(2, gap="small")
     with left:
-        st.selectbox(
-            _label("Loss", "loss"),
-            losses,
-            format_func=lambda name: LOSS_RULES[name].title,
-            help=f"What training makes small. {LOSS_RULES[config.loss].help}",
-            **_field("loss"),
-        )
-        _number("Learning rate", "learning_rate",
-                "The size of each step: too small is slow, too large never settles.",
-                step=0.005)  # fmt: skip
-    with right:
         st.selectbox(
             _label("Optimizer", "optimizer"),
             list(OPTIMIZER_SETTINGS),
@@ -258,13 +254,14 @@ def training_group() -> None:
         _number("Batch size", "batch_size",
                 "Samples for each step: small batches take more, noisier steps.",
                 step=8)  # fmt: skip
-    one, two, three = st.columns(3, gap="small")
-    with one:
         _number("L1", "l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
-    with two:
+    with right:
+        _number("Learning rate", "learning_rate",
+                "The size of each step: too small is slow, too large never settles.",
+                step=0.005)  # fmt: skip
+        _number("Weights seed", "init_seed", "Another seed starts from other random weights.",
+                step=1)  # fmt: skip
         _number("L2", "l2", "Keeps weights small, so the boundary stays smooth.", step=0.0005)
-    with three:
-        _number("Seed", "init_seed", "Another seed starts from other random weights.", step=1)
 
 
 def _use_optimizer(name: str) -> None:
@@ -273,6 +270,20 @@ def _use_optimizer(name: str) -> None:
 
 def _use_schedule(name: str) -> None:
     state.change(schedule=name, schedule_settings={})
+
+
+def recommended_button() -> None:
+    """The settings known to solve the data set, where they are not in use."""
+    st.button(
+        "Recommended",
+        key="recommended",
+        icon=":material/auto_fix_high:",
+        type="tertiary",
+        help="Network and training known to solve this data set.",
+        disabled=not state.can_recommend(),
+        on_click=attempt,
+        args=(state.use_recommended,),
+    )
 
 
 def popovers() -> None:
@@ -445,10 +456,12 @@ def _help(text: str) -> None:
 
 def output_row() -> None:
     """How the output and the losses are drawn."""
+    regression = state.experiment().config.task == "regression"
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         for title, key, help in (
             ("Test points", "show_test", "Draws the points that only test, hollow."),
             ("Discretize", "discretize", "Shows which class is likelier, not by how much."),
             ("Log scale", "log_scale", "Losses on a logarithmic axis: small ones come apart."),
         ):
-            st.toggle(title, key=key, help=help, persist_state="session")
+            off = regression and key == "discretize"
+            st.toggle(title, key=key, help=help, disabled=off, persist_state="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -232,22 +232,46 @@ def use_dataset(name: str) -> None:
         use_data(*custom)
         return
     recipe = recommended(name)
-    title = DATASETS[name].title
-    if config.dataset != CUSTOM and _same(config, recommended(config.dataset), RECIPE):
-        kept = {field: getattr(config, field) for field in ("samples", "train_fraction", *SEEDS)}
-        layers = ", ".join(
-            f"{layer.units} {HIDDEN_ACTIVATIONS[layer.activation]}" for layer in recipe.layers
-        )
-        loss = LOSS_RULES[recipe.loss].title
-        why = (
-            f"{title}: layers {layers}, learning rate {recipe.learning_rate:g} and "
-            f"{loss[0].lower() + loss[1:]} are known to solve it."
-        )
-        adopt(recipe.replace(**kept), why=why)
+    if config.dataset != CUSTOM and not can_recommend():
+        _use_recipe(recipe)
         return
     fields = ("task", "dataset", "dataset_settings", "noise", "imbalance", "label_noise", "outliers")
     changes = {field: getattr(recipe, field) for field in fields}
-    adopt_fitting(changes, recipe.classes, DATASETS[name].dimensions, f"{title}: the network stays")
+    info = DATASETS[name]
+    adopt_fitting(changes, recipe.classes, info.dimensions, f"{info.title}: the network stays")
+
+
+def can_recommend() -> bool:
+    """Whether network or training differ from what is recommended for the data set."""
+    config = experiment().config
+    if config.dataset == CUSTOM:
+        return False
+    recipe = recommended(config.dataset)
+    return any(getattr(config, field) != getattr(recipe, field) for field in RECIPE)
+
+
+def use_recommended() -> None:
+    """Network and training as recommended for the data set, which stays as it is."""
+    config = experiment().config
+    if config.dataset == CUSTOM:
+        return
+    recipe = recommended(config.dataset)
+    data = ("dataset_settings", "noise", "imbalance", "label_noise", "outliers")
+    _use_recipe(recipe, **{field: getattr(config, field) for field in data})
+
+
+def _use_recipe(recipe: ExperimentConfig, **settings: Any) -> None:
+    now = experiment().config
+    kept = {field: getattr(now, field) for field in ("samples", "train_fraction", *SEEDS)}
+    layers = ", ".join(
+        f"{layer.units} {HIDDEN_ACTIVATIONS[layer.activation]}" for layer in recipe.layers
+    )
+    loss = LOSS_RULES[recipe.loss].title
+    why = (
+        f"{DATASETS[recipe.dataset].title}: layers {layers}, learning rate "
+        f"{recipe.learning_rate:g} and {loss[0].lower() + loss[1:]} are known to solve it."
+    )
+    adopt(recipe.replace(**kept, **settings), why=why)
 
 
 def use_dataset_setting(name: str, value: int) -> None:
@@ -280,10 +304,6 @@ def adopt_fitting(
         changes["features"] = plain
         said += f"; the features are its {dimensions} input" + ("s" if dimensions > 1 else "")
     adopt(config.replace(**changes), data, why=f"{said}.")
-
-
-def _same(one: ExperimentConfig, other: ExperimentConfig, fields: Iterable[str]) -> bool:
-    return all(getattr(one, field) == getattr(other, field) for field in fields)
 
 
 def use_data(data: Dataset, title: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ MAX_BYTES = MEGABYTES * 1024 * 1024
 ROWS_SHOWN = 50
 COLUMNS_SHOWN = 40
 GUESS = "Guess"
-OPTIONS = {
+OPTIONS: Mapping[str, tuple[Mapping[str, Any], str]] = {
     "First row": (
         {GUESS: None, "Names": True, "Values": False},
         "Whether the first row holds the columns' names.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -119,7 +120,7 @@ def _shown_columns(data: Dataset) -> tuple[int, int]:
                 title,
                 names,
                 index,
-                format_func=lambda name, title=title: f"{title}: {name}",
+                format_func=partial("{}: {}".format, title),
                 key=f"{title}_{id(data)}",
                 label_visibility="collapsed",
             )

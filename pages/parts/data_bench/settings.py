@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -38,7 +39,7 @@ def settings(info: DatasetInfo) -> None:
                 **bound(
                     f"dataset_{setting.name}",
                     config.dataset_settings[setting.name],
-                    lambda value, name=setting.name: state.use_dataset_setting(name, value),
+                    partial(state.use_dataset_setting, setting.name),
                 ),
             )
         _slider("Noise", "noise", HELP["noise"] + info.noise_help)
