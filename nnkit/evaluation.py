@@ -14,10 +14,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from . import metrics
+from .assembly import make_loss, targets_for
 from .config import ExperimentConfig
 from .datasets import Dataset
 from .errors import ConfigError, DataError
-from .experiment import Experiment, _loss, _targets
+from .experiment import Experiment
 from .functions import Array, Kernels
 from .metrics import CalibrationCurve, FloatArray, IntArray, RocCurve
 from .predictor import Predictor
@@ -285,8 +286,8 @@ def evaluate(model: Experiment | Predictor, data: Dataset) -> Report:
 
 def _mean_loss(config: ExperimentConfig, logits: Array, data: Dataset) -> float:
     with np.errstate(all="ignore"):
-        kernel = _loss(config.loss).function
-        losses, _ = kernel.forward(Kernels(), logits, _targets(config.loss, data))
+        kernel = make_loss(config.loss).function
+        losses, _ = kernel.forward(Kernels(), logits, targets_for(config.loss, data))
     return float(losses.mean(dtype=np.float64))
 
 

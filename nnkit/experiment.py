@@ -17,18 +17,24 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import metrics
+from .assembly import (
+    draw_data,
+    make_loss,
+    make_optimizer,
+    make_schedule,
+    own_decay,
+    score,
+    targets_for,
+)
 from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, LayerConfig, Number
-from .datasets import Dataset, feature_names, make_dataset, split
-from .errors import ConfigError, FileError
+from .datasets import Dataset, feature_names, split
+from .errors import ConfigError, FileError, ShapeError
 from .forward import ForwardPass
 from .functions import Array, Kernels
 from .history import History, Snapshots
-from .losses import LOSSES, Loss
 from .network import Network
-from .optim import OPTIMIZERS, Optimizer
+from .plane import EXTENT, Plane
 from .predictor import Predictor
-from .schedules import SCHEDULES
 from .serialization import PathOrFile, save_archive
 from .step import TrainingStep
 
@@ -37,11 +43,6 @@ DIVERGED = 200
 
 #: What a weight or bias may be set to by hand.
 BY_HAND = Number(0, -1e6, 1e6)
-
-_LOSS_MODULES = {
-    "binary_cross_entropy": "bce_with_logits",
-    "one_vs_rest": "bce_with_logits",
-}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class Experiment:
             raise ConfigError("dataset", f"is {CUSTOM!r}, so the data have to be given as well")
         if data is not None and config.dataset != CUSTOM:
             raise ConfigError("dataset", f"must be {CUSTOM!r} where data are given")
-        self.data = _dataset(config) if data is None else data
+        self.data = draw_data(config) if data is None else data
         if self.data.task != config.task:
             raise ConfigError("task", f"is {config.task}, and the data are for {self.data.task}")
         rule = LOSS_RULES[config.loss]
@@ -116,7 +117,7 @@ class Experiment:
         self._order = order
         self.predictor = Predictor.untrained(config, self.data, self.train_data, initial)
         self.network = self.predictor.network
-        self.loss = _loss(config.loss)
+        self.loss = make_loss(config.loss)
         self._make_optimizer()
         self._buffers = [buffer for _, buffer in self.network.named_buffers()]
         self._lay_out_data()
@@ -131,7 +132,8 @@ class Experiment:
             (ForwardPass(self.network, self._arrays(data)[0]), *self._arrays(data)[1:], data)
             for data in (self.train_data, self.test_data)
         ]
-        self._grids: dict[Any, ForwardPass] = {}
+        shown = getattr(self, "shown", None)
+        self.shown_inputs = shown.inputs if shown else (0, 1)
 
     def _check_last_batch(self, config: ExperimentConfig) -> None:
         """Batch normalization cannot learn from one example, which the last batch may be."""
@@ -159,13 +161,13 @@ class Experiment:
                 "l1": config.l1 if penalised else 0.0,
                 "weight_decay": config.l2 if penalised else 0.0,
             })  # fmt: skip
-        self.optimizer = _optimizer(config, groups)
+        self.optimizer = make_optimizer(config, groups)
         self._step = TrainingStep(self.network, self.loss, self.optimizer)
-        self._schedule = _schedule(config, self.optimizer)
+        self._schedule = make_schedule(config, self.optimizer)
 
     def _arrays(self, data: Dataset) -> tuple[Array, Array]:
         """Inputs as the network takes them, targets as the loss does."""
-        return self.predictor.prepare(data.inputs), _targets(self.config.loss, data)
+        return self.predictor.prepare(data.inputs), targets_for(self.config.loss, data)
 
     # Training -------------------------------------------------------------------------------
 
@@ -243,11 +245,11 @@ class Experiment:
         for group in optimizer.param_groups:
             penalised = group["params"][0].ndim > 1
             group["l1"] = config.l1 if penalised else 0.0
-            group["weight_decay"] = _decay(config) + (config.l2 if penalised else 0.0)
+            group["weight_decay"] = own_decay(config) + (config.l2 if penalised else 0.0)
         optimizer.clip_norm = config.clip_norm or None
         if "learning_rate" in changed:
             optimizer.lr = config.learning_rate
-            self._schedule = _schedule(config, optimizer)
+            self._schedule = make_schedule(config, optimizer)
         if self.status in ("diverged", "stopped"):
             self.status, self.message = "paused", ""
 
@@ -260,7 +262,7 @@ class Experiment:
             with np.errstate(all="ignore"):
                 losses, _ = self.loss.function.forward(Kernels(), logits, targets)
                 values.append(float(losses.mean(dtype=np.float64)))
-                values.append(_score(self.config.loss, logits, data))
+                values.append(score(self.config.loss, logits, data))
         train_loss, train_score, test_loss, test_score = values
         return Epoch(epoch, train_loss, test_loss, train_score, test_score)
 
@@ -432,73 +434,30 @@ class Experiment:
         """Predictions for raw inputs (n, d); see `Predictor.predict`."""
         return self.predictor.predict(points)
 
-    def grid(self, resolution: int = 100, extent: float = 1.2) -> Array:
-        """Predictions over the plane: (r, r), or (r, r, classes), or (r,) for one input.
+    def grid(self, resolution: int = 100, extent: float = EXTENT) -> Array:
+        """Predictions over the plane shown; see `Plane.grid`."""
+        return self.shown.grid(resolution, extent)
 
-        Row 0 has the lowest x2, column 0 the lowest x1. The array is new at each call.
-        """
-        forward = self._grid(resolution, extent, False)
-        return self._on_grid(self.predictor.read(forward()[-1]), resolution)
+    def unit_grids(self, resolution: int = 24, extent: float = EXTENT) -> list[Array]:
+        """What every unit gives over the plane shown; see `Plane.unit_grids`."""
+        return self.shown.unit_grids(resolution, extent)
 
-    def unit_grids(self, resolution: int = 24, extent: float = 1.2) -> list[Array]:
-        """What every unit gives over the plane: for each layer (units, r, r), or (units, r).
+    def feature_grids(self, resolution: int = 24, extent: float = EXTENT) -> Array:
+        """Every available feature over the plane shown; see `Plane.feature_grids`."""
+        return self.shown.feature_grids(resolution, extent)
 
-        Hidden layers after their activation, then the output as people read it.
-        """
-        forward = self._grid(resolution, extent, True)
-        *hidden, logits = forward()
-        output = self.predictor.read_columns(logits)
-        shape = (resolution,) * self._plane_dimensions
-        return [values.T.reshape(-1, *shape).copy() for values in (*hidden, output)]
-
-    def feature_grids(self, resolution: int = 24, extent: float = 1.2) -> Array:
-        """Every available feature over the plane: (features, r, r), or (features, r)."""
-        from .datasets import make_features
-
-        names = feature_names(self.data.inputs.shape[1])
-        columns = make_features(self.plane(resolution, extent), names)
-        return columns.T.reshape(-1, *(resolution,) * self._plane_dimensions).copy()
-
-    def plane(self, resolution: int, extent: float = 1.2) -> Array:
-        """Raw inputs of a grid over the plane (or line) shown, rows of x2 from low to high.
-
-        With more than two inputs, the others are held at their median.
-        """
-        axis = np.linspace(-extent, extent, resolution, dtype=np.float32)
-        if self._plane_dimensions == 1:
-            return axis[:, None]
-        x2, x1 = np.meshgrid(axis, axis, indexing="ij")
-        points = np.stack([x1.ravel(), x2.ravel()], axis=1)
-        if self.data.inputs.shape[1] == 2:
-            return points
-        rows = np.tile(np.median(self.train_data.inputs, axis=0), (len(points), 1))
-        low, high = self.data.inputs.min(axis=0), self.data.inputs.max(axis=0)
-        for column, values in zip(self.shown_inputs, points.T, strict=True):
-            middle, half = (low + high)[column] / 2, (high - low)[column] / 2
-            rows[:, column] = middle + values / extent * half * 1.1
-        return rows.astype(np.float32)
+    def plane(self, resolution: int, extent: float = EXTENT) -> Array:
+        """Raw inputs of the points of a grid; see `Plane.points`."""
+        return self.shown.points(resolution, extent)
 
     @property
     def shown_inputs(self) -> tuple[int, int]:
-        """The two inputs that the plane shows."""
-        return (0, 1)
+        """The two inputs that the plane shows; the others are held at their median."""
+        return self.shown.inputs
 
-    @property
-    def _plane_dimensions(self) -> int:
-        return min(2, len(self.data.input_names))
-
-    def _grid(self, resolution: int, extent: float, all_layers: bool) -> ForwardPass:
-        key = (resolution, extent, all_layers)
-        if key not in self._grids:
-            x = self.predictor.prepare(self.plane(resolution, extent))
-            outputs = self.network.layer_outputs if all_layers else None
-            self._grids[key] = ForwardPass(self.network, x, outputs)
-        self.network.eval()
-        return self._grids[key]
-
-    def _on_grid(self, values: Array, resolution: int) -> Array:
-        shape = (resolution,) * self._plane_dimensions
-        return values.reshape(*shape, *values.shape[1:]).copy()
+    @shown_inputs.setter
+    def shown_inputs(self, inputs: tuple[int, int]) -> None:
+        self.shown = Plane(self.predictor, self.data, self.train_data, inputs)
 
     # Going back, and out --------------------------------------------------------------------
 
@@ -522,31 +481,28 @@ class Experiment:
 
     @classmethod
     def load(cls, file: PathOrFile, data: Dataset | None = None) -> Self:
-        """The experiment of a saved file, with its weights, ready to train on."""
+        """The experiment of a saved file, with its weights, ready to train on.
+
+        Args:
+            data: what to train on, where the network was trained on data of its own.
+
+        Raises:
+            FileError: as `Predictor.load`, or the data do not go with the network.
+        """
         predictor = Predictor.load(file)
         if predictor.config.dataset == CUSTOM and data is None:
             raise FileError("this network was trained on data of its own; give them as `data`")
-        experiment = cls(predictor.config, data)
-        experiment.network.load_state_dict(predictor.network.state_dict())
+        try:
+            experiment = cls(predictor.config, data)
+            experiment.network.load_state_dict(predictor.network.state_dict())
+        except (ConfigError, ShapeError) as error:
+            raise FileError(f"the network in this file cannot be trained here: {error}") from error
         for layer, unit in predictor.network.silenced:
             experiment.network.hidden[layer].silencer.silence(unit, True)
         experiment.predictor.standardizer = predictor.standardizer
         experiment._lay_out_data()
         experiment._edited({"loaded": predictor.epoch})
         return experiment
-
-
-def _dataset(config: ExperimentConfig) -> Dataset:
-    return make_dataset(
-        config.dataset,
-        samples=config.samples,
-        noise=config.noise,
-        seed=config.data_seed,
-        imbalance=config.imbalance,
-        label_noise=config.label_noise,
-        outliers=config.outliers,
-        **config.dataset_settings,
-    )
 
 
 def _index(name: str, index: int, count: int) -> int:
@@ -556,69 +512,6 @@ def _index(name: str, index: int, count: int) -> int:
 
 def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in network.state_dict().items()}
-
-
-def _loss(name: str) -> Loss:
-    return LOSSES[_LOSS_MODULES.get(name, name)]()
-
-
-def _targets(loss: str, data: Dataset) -> Array:
-    """The data's targets in the form that the loss takes."""
-    rule = LOSS_RULES[loss]
-    if loss == "cross_entropy":
-        return data.targets.astype(np.float32)
-    if rule.per_class:
-        one_hot: Array = np.eye(data.classes, dtype=np.float32)[data.targets]
-        return one_hot
-    column: Array = data.targets.astype(np.float32)[:, None]
-    return 2 * column - 1 if loss == "hinge" else column
-
-
-def _score(loss: str, logits: Array, data: Dataset) -> float:
-    """Accuracy of logits, or R² of predicted numbers."""
-    if data.task == "regression":
-        return metrics.r2_score(logits, data.targets)
-    if logits.shape[1] == 1:
-        return float(np.mean((logits[:, 0] >= 0) == data.targets))
-    return float(np.mean(logits.argmax(axis=1) == data.targets))
-
-
-def _decay(config: ExperimentConfig) -> float:
-    """The optimizer's own weight decay (that of AdamW, which is not L2)."""
-    return float(config.optimizer_settings.get("weight_decay", 0.0))
-
-
-def _optimizer(config: ExperimentConfig, groups: list[dict[str, Any]]) -> Optimizer:
-    options: dict[str, Any] = dict(config.optimizer_settings)
-    if "beta1" in options:
-        options["betas"] = (options.pop("beta1"), options.pop("beta2"))
-    if "nesterov" in options:
-        options["nesterov"] = bool(options["nesterov"])
-    decay = options.pop("weight_decay", 0.0)
-    for group in groups:
-        group["weight_decay"] += decay
-    return OPTIMIZERS[config.optimizer](
-        groups, lr=config.learning_rate, clip_norm=config.clip_norm or None, **options
-    )
-
-
-def _schedule(config: ExperimentConfig, optimizer: Optimizer) -> Any:
-    if config.schedule == "constant":
-        return None
-    return SCHEDULES[config.schedule](optimizer, **_schedule_options(config))
-
-
-def _schedule_options(config: ExperimentConfig) -> dict[str, Any]:
-    settings = dict(config.schedule_settings)
-    match config.schedule:
-        case "cosine":
-            return {"T_max": settings["epochs"]}
-        case "one_cycle":
-            return {"max_lr": config.learning_rate, "total_steps": settings["epochs"]}
-        case "warmup":
-            return {"total_iters": settings["epochs"]}
-        case _:
-            return settings
 
 
 __all__ = ["Epoch", "Experiment", "LayerConfig"]

@@ -1,0 +1,101 @@
+"""From a configuration to its parts: data, loss, targets, score, optimizer, schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .config import LOSS_RULES, ExperimentConfig
+from .datasets import Dataset, make_dataset
+from .functions import Array
+from .losses import LOSSES, Loss
+from .optim import OPTIMIZERS, Optimizer
+from .schedules import SCHEDULES
+
+
+def draw_data(config: ExperimentConfig) -> Dataset:
+    """The built-in data set that the configuration describes."""
+    return make_dataset(
+        config.dataset,
+        samples=config.samples,
+        noise=config.noise,
+        seed=config.data_seed,
+        imbalance=config.imbalance,
+        label_noise=config.label_noise,
+        outliers=config.outliers,
+        **config.dataset_settings,
+    )
+
+
+_LOSS_MODULES = {
+    "binary_cross_entropy": "bce_with_logits",
+    "one_vs_rest": "bce_with_logits",
+}
+
+
+def make_loss(name: str) -> Loss:
+    """The loss module of a name in `LOSS_RULES`."""
+    return LOSSES[_LOSS_MODULES.get(name, name)]()
+
+
+def targets_for(loss: str, data: Dataset) -> Array:
+    """The data's targets in the form that the loss takes."""
+    rule = LOSS_RULES[loss]
+    if loss == "cross_entropy":
+        return data.targets.astype(np.float32)
+    if rule.per_class:
+        one_hot: Array = np.eye(data.classes, dtype=np.float32)[data.targets]
+        return one_hot
+    column: Array = data.targets.astype(np.float32)[:, None]
+    return 2 * column - 1 if loss == "hinge" else column
+
+
+def score(loss: str, logits: Array, data: Dataset) -> float:
+    """Accuracy of logits, or R² of predicted numbers."""
+    if data.task == "regression":
+        return metrics.r2_score(logits, data.targets)
+    if logits.shape[1] == 1:
+        return float(np.mean((logits[:, 0] >= 0) == data.targets))
+    return float(np.mean(logits.argmax(axis=1) == data.targets))
+
+
+def own_decay(config: ExperimentConfig) -> float:
+    """The optimizer's own weight decay (that of AdamW, which is not L2)."""
+    return float(config.optimizer_settings.get("weight_decay", 0.0))
+
+
+def make_optimizer(config: ExperimentConfig, groups: list[dict[str, Any]]) -> Optimizer:
+    """The optimizer with its settings, over groups that bring penalties of their own."""
+    options: dict[str, Any] = dict(config.optimizer_settings)
+    if "beta1" in options:
+        options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    if "nesterov" in options:
+        options["nesterov"] = bool(options["nesterov"])
+    decay = options.pop("weight_decay", 0.0)
+    for group in groups:
+        group["weight_decay"] += decay
+    return OPTIMIZERS[config.optimizer](
+        groups, lr=config.learning_rate, clip_norm=config.clip_norm or None, **options
+    )
+
+
+def make_schedule(config: ExperimentConfig, optimizer: Optimizer) -> Any:
+    """The schedule of the learning rate, or None where that stays."""
+    if config.schedule == "constant":
+        return None
+    return SCHEDULES[config.schedule](optimizer, **_schedule_options(config))
+
+
+def _schedule_options(config: ExperimentConfig) -> dict[str, Any]:
+    settings = dict(config.schedule_settings)
+    match config.schedule:
+        case "cosine":
+            return {"T_max": settings["epochs"]}
+        case "one_cycle":
+            return {"max_lr": config.learning_rate, "total_steps": settings["epochs"]}
+        case "warmup":
+            return {"total_iters": settings["epochs"]}
+        case _:
+            return settings
