@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions import Array, Function
+from .functions import Array
 from .modules.base import Module
 from .optim import Optimizer
 from .tensor import Tensor
@@ -72,8 +72,8 @@ class Watch:
                 self._walk(held, ours)
         elif isinstance(value, MethodType):
             self._walk(value.__self__, ours)
-        elif _is_ours(value) and isinstance(value, Function):
-            pass  # an operation: fixed
+        elif _is_ours(value) and not isinstance(value, Module):
+            pass  # operations are fixed; optimizers, steps and schedules are no part of a forward
         elif hasattr(value, "__dict__"):
             self._hold(value.__dict__, _is_ours(value))
         elif not callable(value):
@@ -116,7 +116,7 @@ class Watch:
 
 
 def _is_ours(value: Any) -> bool:
-    return isinstance(value, (Module, Function)) and type(value).__module__.startswith("nnkit.")
+    return type(value).__module__.startswith("nnkit.")
 
 
 def _members(holder: Any) -> list[Any]:

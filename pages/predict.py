@@ -53,9 +53,7 @@ def typed_points(names: tuple[str, ...]) -> np.ndarray:
         num_rows="dynamic",
         hide_index=True,
         height=240,
-        column_config={
-            name: st.column_config.NumberColumn(width="small") for name in names
-        },
+        column_config={name: st.column_config.NumberColumn(width="small") for name in names},
         alt="Points to predict",
     )
     points = table.to_numpy(dtype=float, na_value=np.nan)

@@ -4,8 +4,23 @@ from functools import partial
 
 import streamlit as st
 
-from pages.parts import controls, state, training
+from pages.parts import controls, state, toolbar, training
 
+top, status, layers = st.container(), st.container(), st.container()
+grid = st.grid(2, min_column_width=430, gap="small")
+network = grid.cell()
+with grid.cell():
+    drawing, output, below = st.container(), st.container(), st.container()
+
+# The frame first: Pause is seen to act before all the controls have been made again.
+training.live(training.Places(status, network, output, below))
+
+with top:
+    toolbar.run_row(partial(training.weights_file, state.session()))
+with layers:
+    toolbar.layer_row()
+with drawing:
+    toolbar.output_row()
 with st.sidebar:
     with st.container(gap="xsmall"):
         st.subheader("Data")
@@ -22,13 +37,3 @@ with st.sidebar:
         f"{controls.LIVE} acts at once  {controls.REBUILDS} starts training again. "
         "The address bar holds all of it: copy it to share."
     )
-
-controls.run_row(partial(training.weights_file, state.session()))
-status = st.container()
-controls.layer_row()
-grid = st.grid(2, min_column_width=430, gap="small")
-network = grid.cell()
-with grid.cell():
-    controls.output_row()
-    output, below = st.container(), st.container()
-training.live(training.Places(status, network, output, below))

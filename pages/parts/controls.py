@@ -1,4 +1,4 @@
-"""The controls of the Train page: each one shows a field of the configuration and changes it.
+"""The sidebar of the Train page: each control shows a field of the configuration and changes it.
 
 Before a widget is made, its value is set from the configuration, which is the truth: so a widget
 goes back by itself when its choice is refused, and follows links, Undo and the network view.
@@ -13,31 +13,20 @@ import streamlit as st
 
 from nnkit.config import (
     CUSTOM,
-    HIDDEN_ACTIVATIONS,
     LIMITS,
     LIVE_FIELDS,
     LOSS_RULES,
-    MAX_LAYERS,
-    MAX_UNITS,
-    NORMALIZATIONS,
     OPTIMIZER_SETTINGS,
     SCHEDULE_SETTINGS,
-    LayerConfig,
     Number,
 )
 from nnkit.datasets import DATASETS, feature_names
 from nnkit.errors import NnkitError
 from nnkit.init import INITIALIZERS
-from pages.parts import editing, state
+from pages.parts import session, state, views
 
-SPEEDS = ("1 epoch a frame", "10", "max")
-_PRIMARY = {"type": "primary", "shortcut": "t", "width": 120}
 LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"
 
-_FEATURE_TITLES = {
-    "x1": "x₁", "x2": "x₂", "x1^2": "x₁²", "x2^2": "x₂²", "x1*x2": "x₁x₂",
-    "sin(x1)": "sin x₁", "sin(x2)": "sin x₂",
-}  # fmt: skip
 _OPTIMIZERS = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "adagrad": "AdaGrad",
     "adadelta": "AdaDelta",
@@ -60,23 +49,23 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
 
 def _changed(key: str, do: Callable[[Any], None]) -> None:
     value = st.session_state[key]
-    if value is None or state.is_echo(key, value):
+    if value is None or session.is_echo(key, value):
         return
-    state.heard(key, value)
+    session.heard(key, value)
     attempt(do, value)
 
 
-def _bind(key: str, value: Any, do: Callable[[Any], None]) -> dict[str, Any]:
+def bind(key: str, value: Any, do: Callable[[Any], None]) -> dict[str, Any]:
     """What ties a widget to a value: to be given to the widget as keyword arguments."""
     st.session_state[key] = value
-    state.told(key, value)
+    session.told(key, value)
     return {"key": key, "on_change": _changed, "args": (key, do)}
 
 
 def _field(name: str) -> dict[str, Any]:
     """Ties a widget to a field of the configuration."""
     value = getattr(state.experiment().config, name)
-    return _bind(name, value, lambda chosen: state.change(**{name: chosen}))
+    return bind(name, value, lambda chosen: state.change(**{name: chosen}))
 
 
 def _label(title: str, name: str) -> str:
@@ -113,7 +102,7 @@ def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
         return lambda chosen: state.change(**{f"{owner}_settings": {**values, name: chosen}})
 
     for name, number in table[getattr(config, owner)].items():
-        bound = _bind(f"{owner}_{name}", values[name], do(name))
+        bound = bind(f"{owner}_{name}", values[name], do(name))
         title, help = number.title or name, number.help
         kind = int if number.whole else float
         st.number_input(
@@ -141,7 +130,7 @@ def data_group() -> None:
         required=True,
         label_visibility="collapsed",
         width="stretch",
-        **_bind("task", config.task, state.use_task),
+        **bind("task", config.task, state.use_task),
     )
     _dataset()
     left, right = st.columns(2, gap="small")
@@ -159,9 +148,9 @@ def data_group() -> None:
         _label("Features", "features"),
         available,
         selection_mode="multi",
-        format_func=lambda name: _FEATURE_TITLES.get(name, name),
+        format_func=lambda name: views.FEATURE_TITLES.get(name, name),
         help="What the network is given; a fitting feature can replace whole layers.",
-        **_bind("features", list(config.features), _use_features),
+        **bind("features", list(config.features), _use_features),
     )
 
 
@@ -179,7 +168,7 @@ def _dataset() -> None:
             names,
             format_func=lambda name: custom[1] if name == CUSTOM and custom else _title(name),
             help=info.teaches if info else "Your own data, from the Data page.",
-            **_bind("dataset", now.config.dataset, state.use_dataset),
+            **bind("dataset", now.config.dataset, state.use_dataset),
         )
     for setting in settings:
         with columns[1]:
@@ -190,7 +179,7 @@ def _dataset() -> None:
                 setting.maximum,
                 step=1,
                 help="Each class gets an output of its own.",
-                **_bind(
+                **bind(
                     f"dataset_{setting.name}",
                     value,
                     lambda chosen, name=setting.name: state.use_dataset_setting(name, chosen),
@@ -249,7 +238,7 @@ def training_group() -> None:
             list(OPTIMIZER_SETTINGS),
             format_func=lambda name: _OPTIMIZERS.get(name, name),
             help="How gradients become steps; Adam fits the step to each weight.",
-            **_bind("optimizer", config.optimizer, _use_optimizer),
+            **bind("optimizer", config.optimizer, _use_optimizer),
         )
         _number("Batch size", "batch_size",
                 "Samples for each step: small batches take more, noisier steps.",
@@ -307,7 +296,7 @@ def _schedule() -> None:
         list(SCHEDULE_SETTINGS),
         format_func=lambda name: name.replace("_", " ").capitalize(),
         help="How the learning rate changes with the epochs.",
-        **_bind("schedule", config.schedule, _use_schedule),
+        **bind("schedule", config.schedule, _use_schedule),
     )
     _settings("schedule", SCHEDULE_SETTINGS)
 
@@ -325,143 +314,3 @@ def _start_and_stop() -> None:
             step=10)  # fmt: skip
     _number("Target score", "target_score",
             "Stops at this test accuracy (or R²); 0 for never.", step=0.01)  # fmt: skip
-
-
-# ---- layers ------------------------------------------------------------------------------------
-
-
-def layer_row() -> None:
-    """Units and activation of every hidden layer, in one row; more layers scroll sideways."""
-    layers = state.experiment().config.layers
-    with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center"):
-        _button("remove_layer", "Layer", "remove", editing.remove_layer, disabled=not layers)
-        full = len(layers) == MAX_LAYERS
-        _button("add_layer", "Layer", "add", editing.add_layer, disabled=full)
-        for i, layer in enumerate(layers):
-            _layer(i, layer)
-        if layers:
-            with st.popover("", icon=":material/tune:", help="Dropout and normalization"):
-                for i, layer in enumerate(layers):
-                    _layer_details(i, layer)
-        _help(
-            "Hidden layers, from left to right, with their units and activations. More layers fold "
-            "the plane more often, more units draw finer shapes; the activation is what bends "
-            "them. Weights that still have a place are kept."
-        )
-
-
-def _layer(i: int, layer: LayerConfig) -> None:
-    st.number_input(
-        f"Units of layer {i + 1}",
-        1,
-        MAX_UNITS,
-        step=1,
-        label_visibility="collapsed",
-        width=64,
-        **_bind(f"units_{i}", layer.units, lambda chosen: editing.change_layer(i, units=chosen)),
-    )
-    st.selectbox(
-        f"Activation of layer {i + 1}",
-        list(HIDDEN_ACTIVATIONS),
-        format_func=lambda name: HIDDEN_ACTIVATIONS[name],
-        label_visibility="collapsed",
-        width=112,
-        **_bind(
-            f"activation_{i}",
-            layer.activation,
-            lambda chosen: editing.change_layer(i, activation=chosen),
-        ),
-    )
-
-
-def _layer_details(i: int, layer: LayerConfig) -> None:
-    st.slider(
-        f"Dropout of layer {i + 1}",
-        0.0,
-        0.9,
-        step=0.05,
-        help="Drops this share of the units in each step, so that none is relied on too much.",
-        **_bind(
-            f"dropout_{i}",
-            layer.dropout,
-            lambda chosen: editing.change_layer(i, dropout=chosen),
-        ),
-    )
-    st.segmented_control(
-        f"Normalization of layer {i + 1}",
-        NORMALIZATIONS,
-        format_func=str.capitalize,
-        required=True,
-        help="Keeps the values before the activation in range: training gets steadier.",
-        **_bind(
-            f"normalization_{i}",
-            layer.normalization,
-            lambda chosen: editing.change_layer(i, normalization=chosen),
-        ),
-    )
-
-
-# ---- running -----------------------------------------------------------------------------------
-
-
-def run_row(weights: Callable[[], bytes]) -> None:
-    """Train, Step, Reset, speed, Undo, Redo, and the download of `weights`."""
-    running = state.session().running
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if running:
-            _button("train", "Pause", "pause", state.pause, **_PRIMARY)
-        else:
-            _button("train", "Train", "play_arrow", state.train, **_PRIMARY)
-        _button("step", "Step", "skip_next", state.step)
-        _button("reset", "Reset", "restart_alt", state.reset)
-        st.segmented_control(
-            "Speed",
-            SPEEDS,
-            default=SPEEDS[0],
-            required=True,
-            key="speed",
-            label_visibility="collapsed",
-            persist_state="session",
-        )
-        quiet = {"type": "tertiary"}
-        _button("undo", "Undo", "undo", state.undo, disabled=not state.can_undo(), **quiet)
-        _button("redo", "Redo", "redo", state.redo, disabled=not state.can_redo(), **quiet)
-        st.download_button(
-            "Weights",
-            weights,
-            "network.npz",
-            "application/octet-stream",
-            key="download_weights",
-            icon=":material/download:",
-            on_click="ignore",
-        )
-        _help(
-            "Train goes on until you pause, one epoch, ten, or as many as the machine can for "
-            "each picture shown. Step trains exactly one epoch. Reset goes back to the very same "
-            "first weights. Undo brings back what was before the latest change, with all that was "
-            "learned. Weights is a file of the trained network, for the Predict page."
-        )
-
-
-def _button(key: str, title: str, icon: str, do: Callable[[], None], **options: Any) -> None:
-    """A button without a tooltip of its own: with one, Streamlit makes two buttons of it."""
-    icon = f":material/{icon}:"
-    st.button(title, key=key, icon=icon, on_click=attempt, args=(do,), **options)
-
-
-def _help(text: str) -> None:
-    """What a row of buttons does, behind a question mark at its end."""
-    st.markdown("", help=text, width="content")
-
-
-def output_row() -> None:
-    """How the output and the losses are drawn."""
-    regression = state.experiment().config.task == "regression"
-    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        for title, key, help in (
-            ("Test points", "show_test", "Draws the points that only test, hollow."),
-            ("Discretize", "discretize", "Shows which class is likelier, not by how much."),
-            ("Log scale", "log_scale", "Losses on a logarithmic axis: small ones come apart."),
-        ):
-            off = regression and key == "discretize"
-            st.toggle(title, key=key, help=help, disabled=off, persist_state="session")

@@ -8,10 +8,7 @@ refused raises before anything has changed.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -30,84 +27,16 @@ from nnkit.datasets import DATASETS, Dataset, feature_names
 from nnkit.errors import NnkitError
 from nnkit.experiment import Experiment
 from pages.parts import link as links
+from pages.parts.session import Edit, Session, about_link, experiment, session
 
 UNDO_LIMIT = 20
 STALE_LINK_SECONDS = 2.0
-ECHO_SECONDS = 0.4
 SEEDS = ("data_seed", "init_seed")
+DATA = ("dataset_settings", "noise", "imbalance", "label_noise", "outliers")
 RECIPE = (
     "features", "standardize", "layers", "loss", "optimizer", "optimizer_settings",
     "learning_rate", "batch_size", "schedule", "schedule_settings", "l1", "l2", "clip_norm", "init",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Edit:
-    """Something done that can be taken back."""
-
-    title: str
-    undo: Callable[[], None]
-    redo: Callable[[], None]
-
-
-@dataclass
-class Session:
-    """All that is kept for a visitor beside the values of widgets.
-
-    Attributes:
-        running: whether Train is on.
-        notice: what was chosen for the visitor, or set aside, and why.
-        refusal: why the last choice was refused.
-        selected: (layer, unit) of the unit shown large.
-        custom: data of the visitor's own with their title.
-        pace: (seconds, epoch) of the latest frames, for epochs per second.
-        link, linked_at: what was last written to the address bar, and when that last changed.
-        shown: for each widget, the values the browser may hold, the latest last.
-        lock: held while the experiment is trained, changed or saved (downloads are served apart).
-    """
-
-    experiment: Experiment
-    running: bool = False
-    notice: str = ""
-    refusal: str = ""
-    selected: tuple[int, int] | None = None
-    custom: tuple[Dataset, str] | None = None
-    done: list[Edit] = field(default_factory=list)
-    undone: list[Edit] = field(default_factory=list)
-    pace: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=30))
-    lock: Lock = field(default_factory=Lock)
-    link: str = ""
-    linked_at: float = 0.0
-    shown: dict[str, list[Any]] = field(default_factory=dict)
-
-
-def session() -> Session:
-    """The visitor's session; the first time, made from the address bar or else the default."""
-    if "session" not in st.session_state:
-        st.session_state["session"] = _start(st.query_params.get(links.PARAMETER))
-    found: Session = st.session_state["session"]
-    return found
-
-
-def _start(link: str | None) -> Session:
-    refusal = ""
-    try:
-        config = ExperimentConfig() if link is None else links.decode(link)
-        return Session(Experiment(config), link=link or "")
-    except NnkitError as error:
-        refusal = _about_link(error, link)
-    return Session(Experiment(ExperimentConfig()), refusal=refusal, link=link or "")
-
-
-def _about_link(error: Exception, link: str | None) -> str:
-    if getattr(error, "field", "") == "dataset" and CUSTOM in str(error):
-        return "This link is for data of its sender's own, which a link cannot carry."
-    return f"The link in the address bar was not used. {error}."
-
-
-def experiment() -> Experiment:
-    """The current experiment."""
-    return session().experiment
 
 
 # ---- changing it -------------------------------------------------------------------------------
@@ -235,8 +164,7 @@ def use_dataset(name: str) -> None:
     if config.dataset != CUSTOM and not can_recommend():
         _use_recipe(recipe)
         return
-    fields = ("task", "dataset", "dataset_settings", "noise", "imbalance", "label_noise", "outliers")
-    changes = {field: getattr(recipe, field) for field in fields}
+    changes = {field: getattr(recipe, field) for field in ("task", "dataset", *DATA)}
     info = DATASETS[name]
     adopt_fitting(changes, recipe.classes, info.dimensions, f"{info.title}: the network stays")
 
@@ -256,8 +184,7 @@ def use_recommended() -> None:
     if config.dataset == CUSTOM:
         return
     recipe = recommended(config.dataset)
-    data = ("dataset_settings", "noise", "imbalance", "label_noise", "outliers")
-    _use_recipe(recipe, **{field: getattr(config, field) for field in data})
+    _use_recipe(recipe, **{field: getattr(config, field) for field in DATA})
 
 
 def _use_recipe(recipe: ExperimentConfig, **settings: Any) -> None:
@@ -410,38 +337,6 @@ def _move(source: list[Edit], target: list[Edit], direction: str) -> None:
         before.pause()
 
 
-# ---- echoes ------------------------------------------------------------------------------------
-#
-# Every message of the browser holds the values of all widgets. One that was on its way while the
-# configuration changed by other means (Undo, another data set, an edit in the network view) holds
-# values from before, which look as if the visitor had just chosen them.
-
-
-def told(key: str, value: Any) -> None:
-    """Remember that a widget is being given this value."""
-    values = session().shown.setdefault(key, [])
-    if not values or values[-1] != value:
-        values.append(value)
-        del values[:-4]
-
-
-def heard(key: str, value: Any) -> None:
-    """Remember that the browser itself has set this widget to a value."""
-    session().shown[key] = [value]
-
-
-def is_echo(key: str, value: Any) -> bool:
-    """Whether a widget's value is no choice but what it was given, now or before the last change.
-
-    The address bar tells: it is written last, and comes with every message.
-    """
-    current = session()
-    *before, latest = current.shown.get(key, [None])
-    behind = st.query_params.get(links.PARAMETER) != current.link
-    just_now = time.monotonic() - current.linked_at < ECHO_SECONDS
-    return value == latest or ((behind or just_now) and value in before)
-
-
 # ---- the address bar ---------------------------------------------------------------------------
 
 
@@ -467,7 +362,7 @@ def follow_link() -> None:
         if config != experiment().config:
             adopt(config, why="The configuration of the link is here.")
     except NnkitError as error:
-        refuse(_about_link(error, given))
+        refuse(about_link(error, given))
 
 
 def write_link() -> None:

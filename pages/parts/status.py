@@ -12,7 +12,10 @@ from nnkit.experiment import Experiment
 SOLVED = 0.98
 WINDOW = 100  # epochs without progress that make a plateau
 
-_CELL = '<span style="flex:none;width:{width}em"><span style="{small}">{label}</span><br>{value}</span>'
+_CELL = (
+    '<span style="flex:none;width:{width}em"><span style="{small}">{label}</span><br>'
+    "<b>{value}</b></span>"
+)
 _SMALL = "font-size:0.8rem;opacity:0.65"
 _ROW = (
     "display:flex;align-items:center;gap:0.75rem;min-height:3.4rem;line-height:1.35;"
@@ -42,7 +45,7 @@ def run_status(
         ("Epochs/s", f"{pace:,.0f}" if pace else "–", 4.5),
     )
     numbers = "".join(
-        _CELL.format(width=width, small=_SMALL, label=label, value=f"<b>{value}</b>")
+        _CELL.format(width=width, small=_SMALL, label=label, value=value)
         for label, value, width in cells
     )
     said = [f"<b>{state.capitalize()}.</b>"]
@@ -87,6 +90,8 @@ def advice(experiment: Experiment) -> str:
     if experiment.message:
         return experiment.message
     latest, past = experiment.latest, experiment.history
+    if not latest.epoch and past.changes:
+        return "These weights are no longer the first ones. Train goes on from here."
     if not latest.epoch:
         count = sum(parameter.data.size for parameter in experiment.network.parameters())
         return f"{count:,} weights and biases, not trained yet. Press Train."

@@ -11,18 +11,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 from nnkit.config import HIDDEN_ACTIVATIONS
 from nnkit.experiment import Experiment
-from pages.parts import controls, editing, state, views
+from pages.parts import controls, editing, state, toolbar, views
 from pages.parts.live_plot import live_plot
 from pages.parts.network_view import NetworkEvent, network_view
 from pages.parts.status import number, run_status
 
-EPOCHS = dict(zip(controls.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
+EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
-INTERVAL = 0.03  # seconds between ticks
+INTERVAL = 0.015  # seconds between ticks
 
 NETWORK_HEIGHT = 640
 OUTPUT_HEIGHT = 400
-LOSS_HEIGHT = 190
+LOSS_HEIGHT = 210
 
 
 @dataclass(frozen=True)
@@ -112,9 +112,7 @@ def _draw(current: state.Session, places: Places) -> None:
             _unit(experiment, *current.selected)
         else:
             live_plot(
-                views.loss_figure(
-                    experiment, log_scale=st.session_state.get("log_scale", False)
-                ),
+                views.loss_figure(experiment, log_scale=st.session_state.get("log_scale", False)),
                 key="losses",
                 height=LOSS_HEIGHT,
                 label="Train and test loss by epoch",

@@ -17,6 +17,11 @@ REACH = 1.2
 RESOLUTION = 80  # of the output and of a unit shown large
 PICTURE = 24  # of a unit in the network view
 
+FEATURE_TITLES = {
+    "x1": "x₁", "x2": "x₂", "x1^2": "x₁²", "x2^2": "x₂²", "x1*x2": "x₁x₂",
+    "sin(x1)": "sin x₁", "sin(x2)": "sin x₂",
+}  # fmt: skip
+
 
 def reach(experiment: Experiment) -> float:
     """How far the plane (or line) goes from 0: 1.2, or as far as the data."""
@@ -43,8 +48,7 @@ def input_names(experiment: Experiment) -> tuple[str, ...]:
     names = experiment.data.input_names
     if len(names) > 2:
         return tuple(names[column] for column in experiment.shown_inputs)
-    usual = {"x1": "x₁", "x2": "x₂"}
-    return tuple(usual.get(name, name) for name in names)
+    return tuple(FEATURE_TITLES.get(name, name) for name in names)
 
 
 def _points(experiment: Experiment, test: bool) -> figures.Points:
@@ -105,7 +109,7 @@ def incoming(experiment: Experiment, layer: int, unit: int) -> list[tuple[str, f
     if layer:
         names = [f"unit {source + 1}" for source in range(len(weights))]
     else:
-        names = list(experiment.config.features)
+        names = [FEATURE_TITLES.get(name, name) for name in experiment.config.features]
     pairs = zip(names, weights.tolist(), strict=True)
     strongest = sorted(pairs, key=lambda pair: -abs(pair[1]))
     return [("bias", float(linear.biases.data[unit])), *strongest]

@@ -161,6 +161,8 @@ def indexed(draw: st.DrawFn) -> Problem:
         hnp.basic_indices(shape, allow_newaxis=True)
         | hnp.integer_array_indices(shape)
         | hnp.arrays(bool, shape)
+        | st.integers(-shape[0], shape[0] - 1)
+        | st.slices(shape[0])
         | st.lists(st.integers(-shape[0], shape[0] - 1), min_size=1, max_size=4)
     )
     return Problem(lambda: F.Index(index), (shape,))

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import itertools
 import math
+import re
 import tracemalloc
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -31,7 +32,9 @@ from nnkit.errors import ConfigError
 from nnkit.experiment import Experiment
 from nnkit.history import FIELDS, History, Snapshots
 from nnkit.init import INITIALIZERS
+from nnkit.predictor import Predictor
 from nnkit.step import TrainingStep
+from tests.nnkit.configurations import configurations
 from tests.nnkit.numeric import assert_same_bits
 
 #: A small network on few points: an epoch takes a fraction of a millisecond.
@@ -271,7 +274,7 @@ class TestDivergence:
         config = ONE_INPUT.replace(learning_rate=1e4, optimizer="sgd")
         experiment = Experiment(config)
         list(experiment.run(epochs=50))
-        assert "the loss grew to 3.08e+16" in experiment.message
+        assert re.search(r"the loss grew to \d", experiment.message)
         experiment = Experiment(config.replace(layers=(LayerConfig(32),) * 4))
         list(experiment.run(epochs=50))
         assert "the loss overflowed" in experiment.message
@@ -858,12 +861,12 @@ class TestMemory:
             for _ in experiment.run(epochs=50):
                 pass
             before = tracemalloc.get_traced_memory()[0]
-            for _ in experiment.run(epochs=1000):
+            for _ in experiment.run(epochs=500):
                 pass
             grown = tracemalloc.get_traced_memory()[0] - before
         finally:
             tracemalloc.stop()
-        assert experiment.epoch == 2150
+        assert experiment.epoch == 1650
         assert len(experiment.history) <= experiment.history.budget
         assert len(experiment.snapshots.epochs) <= experiment.snapshots.budget
         assert grown < 20_000
@@ -885,21 +888,20 @@ class TestGrids:
 
     @pytest.mark.parametrize("resolution", [31, 32, 100, 101])
     @pytest.mark.parametrize(
-        "layers",
+        "config",
         [
-            (LayerConfig(64),) * 3,
-            (LayerConfig(64, "tanh", normalization="batch"),) * 3,
-            (LayerConfig(64, "softmax"), LayerConfig(33, "elu", normalization="layer")),
+            SMALL.replace(layers=(LayerConfig(64),) * 3),
+            BLOBS.replace(layers=(LayerConfig(64, "tanh", normalization="batch"),) * 3),
+            SMALL.replace(layers=(LayerConfig(64, "softmax"), LayerConfig(33, "elu", 0, "layer"))),
         ],
         ids=["relu", "batch", "softmax"],
     )
-    def test_of_large_networks_too(self, layers: tuple[LayerConfig, ...], resolution: int) -> None:
+    def test_of_large_networks_too(self, config: ExperimentConfig, resolution: int) -> None:
         """Large grids are computed in blocks, and products of other sizes round in other ways."""
-        for config in (SMALL, BLOBS):
-            experiment = trained(config.replace(layers=layers), 1)
-            grid = experiment.grid(resolution)
-            predicted = experiment.predict(experiment.plane(resolution))
-            assert_same_bits(grid.reshape(predicted.shape), predicted)
+        experiment = trained(config, 1)
+        grid = experiment.grid(resolution)
+        predicted = experiment.predict(experiment.plane(resolution))
+        assert_same_bits(grid.reshape(predicted.shape), predicted)
 
     @pytest.mark.parametrize("config", VARIETY.values(), ids=VARIETY)
     def test_unit_grids_go_with_grid_and_layers(self, config: ExperimentConfig) -> None:
@@ -970,6 +972,18 @@ class TestGrids:
         assert plane[:, 1].max() > inputs[:, 1].max()
         assert experiment.grid(6).shape == (6, 6)
         assert_same_bits(experiment.grid(6).ravel(), experiment.predict(plane))
+        experiment.shown_inputs = (3, 1)
+        plane = experiment.plane(6).reshape(6, 6, 4)
+        assert (plane[..., [0, 2]] == median[[0, 2]].astype(np.float32)).all()
+        assert (plane[:, :, 3] == plane[:1, :, 3]).all()  # the first runs along the rows
+        assert (plane[:, :, 1] == plane[:, :1, 1]).all()  # the second along the columns
+        assert_same_bits(experiment.grid(6), experiment.predict(plane.reshape(36, 4)).reshape(6, 6))
+        experiment.reset()
+        assert experiment.shown_inputs == (3, 1)
+        for wrong in ((0, 0), (0, 4), (-1, 0)):
+            with pytest.raises(ConfigError, match="inputs: must be"):
+                experiment.shown_inputs = wrong
+        assert experiment.shown_inputs == (3, 1)
 
     def test_features(self) -> None:
         experiment = Experiment(SMALL)
@@ -1112,6 +1126,37 @@ CORNERS = {
 
 
 class TestEveryChoice:
+    @settings(max_examples=30, deadline=None)
+    @given(configurations(), st.integers(10, 40))
+    def test_any_valid_configuration_works(self, config: ExperimentConfig, samples: int) -> None:
+        """Or is refused for a last batch of one; nothing ever becomes NaN, whatever happens."""
+        data = None
+        if config.dataset == CUSTOM:
+            loss_for_two = config.task == "classification"
+            inputs = np.random.default_rng(samples).normal(size=(samples, 7))
+            targets = inputs[:, 0] > 0 if loss_for_two else inputs[:, 0]
+            data = Dataset(inputs, targets.astype(float), config.task)  # type: ignore[arg-type]
+        else:
+            config = config.replace(samples=max(samples, 2 * config.classes))
+        try:
+            experiment = Experiment(config, data)
+        except ConfigError as error:
+            assert error.field in ("batch_size", "samples")
+            assert any(layer.normalization == "batch" for layer in config.layers)
+            return
+        list(experiment.run(epochs=2))
+        assert experiment.status in ("training", "diverged", "stopped")
+        assert np.isfinite(weights(experiment)).all()
+        assert math.isfinite(experiment.latest.train_loss)
+        grid = experiment.grid(6)
+        assert np.isfinite(grid).all()
+        assert_same_bits(experiment.predict(experiment.plane(6)).reshape(grid.shape), grid)
+        file = io.BytesIO()
+        experiment.save(file)
+        loaded = Predictor.load(file)
+        assert loaded.config == config
+        assert_same_bits(loaded.predict(experiment.plane(6)).reshape(grid.shape), grid)
+
     @pytest.mark.parametrize(("name", "options"), CORNERS.values(), ids=CORNERS)
     def test_optimizers_with_all_settings(self, name: str, options: dict[str, float]) -> None:
         rates = {"sgd": 0.05, "adagrad": 0.05, "adadelta": 1.0}

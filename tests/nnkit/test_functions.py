@@ -325,14 +325,35 @@ def test_equal_operands_share_the_gradient(function):
     assert a.grad[0] == b.grad[0] == 0.5
 
 
+def test_powers_of_zero_are_flat_in_the_exponent():
+    """And not NaN, as log(0)·0 would be."""
+    base = Tensor([0.0, 0.0, 2.0], requires_grad=True)
+    exponent = Tensor([1.0, 3.0, 3.0], requires_grad=True)
+    (base**exponent).sum().backward()
+    np.testing.assert_array_equal(base.grad, [1, 0, 12])
+    np.testing.assert_allclose(exponent.grad, [0, 0, 8 * np.log(2)], rtol=1e-6)
+
+
 def test_a_place_read_twice_receives_both_gradients():
     x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
     x[[0, 2, 0, 0]].backward([1, 10, 100, 1000])
     np.testing.assert_array_equal(x.grad, [1101, 0, 10])
 
 
-def test_batch_statistics_move_running_averages_with_the_unbiased_variance():
-    x = np.random.default_rng(0).normal(3, 2, (6, 4))
+@pytest.mark.parametrize("dtype", [bool, np.float32])
+def test_where_takes_what_is_not_zero_for_true(dtype):
+    mask = np.array([0.5, 0.0, -2.0, 1.0]).astype(dtype)
+    a, b = Tensor(np.ones(4), requires_grad=True), Tensor(np.zeros(4), requires_grad=True)
+    chosen = apply(F.Where(), Tensor._of(mask, False, None), a, b)
+    np.testing.assert_array_equal(chosen.data, [1, 0, 1, 1])
+    chosen.sum().backward()
+    np.testing.assert_array_equal(a.grad, [1, 0, 1, 1])
+    np.testing.assert_array_equal(b.grad, [0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("n", [2, 6])
+def test_batch_statistics_move_running_averages_with_the_unbiased_variance(n):
+    x = np.random.default_rng(0).normal(3, 2, (n, 4))
     mean, variance_ = np.full(4, 1.0), np.full(4, 2.0)
     apply(F.BatchStatistics((0,), 1e-5, 0.25, mean, variance_), Tensor(x))
     np.testing.assert_allclose(mean, 0.75 * 1 + 0.25 * x.mean(0))

@@ -651,6 +651,16 @@ class TestText:
             ")"
         )
 
+    def test_summary_is_a_table_of_the_modules_that_hold_parameters_or_no_others(self):
+        model = nn.Sequential(nn.Linear(2, 600, nn.Tanh()), nn.Sequential(nn.Dropout(0.1)))
+        assert model.summary() == (
+            "module        type     parameters                    count\n"
+            "0             Linear   weight (600, 2), bias (600,)  1,800\n"
+            "0.activation  Tanh                                       0\n"
+            "1.0           Dropout                                    0\n"
+            "total                                                1,800"
+        )
+
     def test_summary_counts_each_parameter_once(self):
         model = small_net()
         lines = model.summary().splitlines()

@@ -1,0 +1,120 @@
+"""The Predict page: the same numbers as on the Train page, from the session or a file."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from nnkit.config import ExperimentConfig, LayerConfig, recommended
+from nnkit.datasets import Dataset
+from nnkit.experiment import Experiment
+from nnkit.predictor import Predictor
+from pages.parts import views
+
+
+def opened(config: ExperimentConfig | None = None) -> AppTest:
+    from pages.parts.link import PARAMETER, encode
+
+    app = AppTest.from_file("../../playground.py", default_timeout=30)
+    if config is not None:
+        app.query_params[PARAMETER] = encode(config)
+    app.run()
+    app.button(key="step").click().run()
+    app.switch_page("pages/predict.py").run()
+    assert not app.exception
+    return app
+
+
+def table(app: AppTest) -> dict[str, list]:
+    return {name: list(column) for name, column in app.dataframe[-1].value.items()}
+
+
+def trained(name: str) -> Experiment:
+    experiment = Experiment(recommended(name).replace(samples=80))
+    for _ in experiment.run(epochs=2):
+        pass
+    return experiment
+
+
+def from_file(experiment: Experiment) -> Predictor:
+    file = io.BytesIO()
+    experiment.save(file)
+    file.seek(0)
+    return Predictor.load(file)
+
+
+def upload(app: AppTest, data: bytes) -> AppTest:
+    app.file_uploader(key="upload_weights").upload("weights.npz", data).run()
+    assert not app.exception
+    return app
+
+
+def test_the_current_network_predicts_typed_points():
+    app = opened()
+    experiment = app.session_state["session"].experiment
+    columns = table(app)
+    points = np.column_stack([columns["x1"], columns["x2"]])
+    assert (np.float32(columns["P(1)"]) == experiment.predict(points)).all()
+
+
+def test_an_uploaded_file_predicts_the_same_as_the_network_it_was_saved_from():
+    app = opened()
+    here = table(app)
+    file = io.BytesIO()
+    app.session_state["session"].experiment.save(file)
+    upload(app, file.getvalue())
+    assert table(app) == here
+    assert "1 epoch" in app.caption[0].value and "weights.npz" in app.caption[0].value
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no zip at all", b"\x93NUMPY" * 50])
+def test_a_hostile_file_is_refused_in_words_and_the_network_stays(data):
+    app = upload(opened(), data)
+    assert app.error[0].value
+    assert "The current network" in app.caption[0].value
+
+
+def test_weights_without_a_configuration_are_refused_in_words():
+    file = io.BytesIO()
+    Experiment(ExperimentConfig(samples=40)).network.save(file)
+    assert "no configuration" in upload(opened(), file.getvalue()).error[0].value
+
+
+@pytest.mark.parametrize("name", ["spirals", "arms", "sine", "plane"])
+def test_the_plane_of_a_file_is_that_of_the_experiment_to_the_last_bit(name):
+    experiment = trained(name)
+    predictor = from_file(experiment)
+    far = views.reach(experiment)
+    plane = experiment.plane(views.RESOLUTION, far)
+    grid = experiment.grid(views.RESOLUTION, far)
+    assert (predictor.predict(plane).reshape(grid.shape) == grid).all()
+    assert views.predictor_reach(predictor) == far
+    ours, theirs = (
+        views.plane_figure(found, far, plane[:3]) for found in (experiment.predictor, predictor)
+    )
+    assert repr(ours) == repr(theirs)
+
+
+def test_answers_name_class_and_probabilities():
+    columns = views.answers(from_file(trained("blobs")), np.zeros((2, 2)))
+    assert list(columns) == ["class", "P(0)", "P(1)", "P(2)", "P(3)"]
+    assert np.allclose(sum(columns[f"P({k})"] for k in range(4)), 1)
+    assert list(views.answers(from_file(trained("sine")), np.zeros((1, 1)))) == ["prediction"]
+
+
+def test_one_input_and_more_than_two_have_a_picture_too():
+    one = opened(recommended("sine").replace(samples=60))
+    assert list(table(one)) == ["x1", "prediction"]
+    rng = np.random.default_rng(0)
+    data = Dataset(rng.normal(5, 2, (40, 3)), rng.integers(0, 2, 40), "classification")
+    config = ExperimentConfig(
+        dataset="custom", features=("x1", "x2", "x3"), standardize=True, layers=(LayerConfig(4),)
+    )
+    predictor = from_file(Experiment(config, data))
+    far = views.predictor_reach(predictor)
+    assert far > 5
+    figure = views.plane_figure(predictor, far, np.ones((1, 3)))
+    assert figure["layout"]["xaxis"]["range"][1] == pytest.approx(far)

@@ -1,0 +1,482 @@
+"""The Train page as its visitor meets it, without a browser."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from nnkit.config import ExperimentConfig, LayerConfig, recommended
+from nnkit.experiment import Experiment
+from pages.parts.link import PARAMETER, decode, encode
+
+
+class Page:
+    """The page, with the words and numbers of its status element."""
+
+    def __init__(self, config: ExperimentConfig | None = None, link: str | None = None) -> None:
+        self.app = AppTest.from_file("../../playground.py", default_timeout=30)
+        if config is not None:
+            link = encode(config)
+        if link is not None:
+            self.app.query_params[PARAMETER] = link
+        self.app.run()
+
+    @property
+    def experiment(self) -> Experiment:
+        found: Experiment = self.app.session_state["session"].experiment
+        return found
+
+    @property
+    def config(self) -> ExperimentConfig:
+        return self.experiment.config
+
+    @property
+    def _status(self) -> str:
+        assert not self.app.exception, self.app.exception
+        bodies = [element.proto.body for element in self.app.get("html")]
+        (found,) = [body for body in bodies if 'data-testid="run-status"' in body]
+        return found
+
+    def data(self, name: str) -> str:
+        found = re.search(rf'data-{name}="([^"]*)"', self._status)
+        assert found
+        return found[1]
+
+    @property
+    def words(self) -> str:
+        return re.sub("<[^>]*>", " ", self._status)
+
+    def press(self, key: str) -> Page:
+        self.app.button(key=key).click().run()
+        return self
+
+    def choose(self, key: str, value: Any) -> Page:
+        kinds = ("selectbox", "number_input", "slider", "toggle", "button_group")
+        widgets = (widget for kind in kinds for widget in self.app.get(kind))
+        next(widget for widget in widgets if widget.key == key).set_value(value).run()
+        return self
+
+    def value(self, key: str) -> Any:
+        return self.app.session_state[key]
+
+
+@pytest.fixture
+def page() -> Page:
+    return Page()
+
+
+def small(**settings: Any) -> ExperimentConfig:
+    return ExperimentConfig(samples=60, layers=(LayerConfig(4, "tanh"),), **settings)
+
+
+# ---- running -----------------------------------------------------------------------------------
+
+
+def test_opens_ready_with_two_spirals(page):
+    assert (page.data("state"), page.data("epoch")) == ("ready", "0")
+    assert page.config == ExperimentConfig()
+    assert page.app.button(key="train").label == "Train"
+    assert "Press Train" in page.words
+
+
+def test_step_is_exactly_one_epoch(page):
+    page.press("step")
+    assert (page.data("state"), page.data("epoch")) == ("paused", "1")
+    page.press("step")
+    assert page.data("epoch") == "2"
+    alone = Experiment(ExperimentConfig())
+    for _ in alone.run(epochs=2):
+        pass
+    assert page.data("train-loss") == f"{alone.latest.train_loss:.9g}"
+
+
+def test_train_and_pause_are_one_button(page):
+    page.press("train")
+    assert page.data("state") == "training"
+    assert page.app.button(key="train").label == "Pause"
+    page.press("train")
+    assert page.data("state") == "paused"
+    epoch = page.data("epoch")
+    assert int(epoch) >= 1
+    page.app.run()
+    assert page.data("epoch") == epoch
+
+
+def test_step_while_training_pauses(page):
+    page.press("train")
+    epoch = page.experiment.epoch
+    page.press("step")
+    assert (page.data("state"), page.experiment.epoch) == ("paused", epoch + 1)
+
+
+def test_reset_starts_from_the_same_weights_and_undo_brings_training_back(page):
+    start = page.data("train-loss")
+    page.press("step").press("step")
+    trained = page.data("train-loss")
+    page.press("reset")
+    assert (page.data("epoch"), page.data("train-loss")) == ("0", start)
+    assert "2 epochs set aside" in page.words
+    page.press("undo")
+    assert (page.data("epoch"), page.data("train-loss")) == ("2", trained)
+    page.press("redo")
+    assert page.data("epoch") == "0"
+
+
+def test_divergence_stops_by_itself_and_keeps_the_last_finite_state(page):
+    page.choose("learning_rate", 1000.0).press("train")
+    assert page.data("state") == "diverged"
+    assert page.app.button(key="train").label == "Train"
+    assert "learning rate of 1000" in page.words
+    assert float(page.data("train-loss")) < 1
+    page.press("step")
+    assert page.data("state") == "diverged"
+    page.choose("learning_rate", 0.03).press("step")
+    assert page.data("state") == "paused"
+
+
+def test_a_target_score_stops_training():
+    page = Page(small(dataset="xor", target_score=0.01))
+    page.press("train")
+    assert page.data("state") == "stopped"
+    assert "target score" in page.words
+
+
+def test_without_hidden_layers_it_still_trains(page):
+    page.press("remove_layer").press("remove_layer")
+    assert page.config.layers == ()
+    assert page.app.button(key="remove_layer").disabled
+    page.press("step")
+    assert page.data("epoch") == "1"
+
+
+# ---- changing things ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("learning_rate", 0.001), ("batch_size", 8), ("l1", 0.01), ("l2", 0.01), ("clip_norm", 1.0)],
+)
+def test_live_fields_act_on_the_same_experiment(page, field, value):
+    page.press("step")
+    before = page.experiment
+    page.choose(field, value)
+    assert page.experiment is before
+    assert getattr(page.config, field) == value
+    assert page.data("epoch") == "1"
+    page.press("undo")
+    assert getattr(page.config, field) == getattr(ExperimentConfig(), field)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("samples", 100), ("noise", 0.5), ("train_fraction", 0.5), ("data_seed", 3), ("init_seed", 3),
+     ("optimizer", "sgd"), ("loss", "hinge"), ("init", "zeros"), ("schedule", "cosine")],
+)  # fmt: skip
+def test_other_fields_start_again_and_say_so(page, field, value):
+    page.press("step")
+    page.choose(field, value)
+    assert getattr(page.config, field) == value
+    assert page.data("epoch") == "0"
+    assert "Started again" in page.words and "Undo" in page.words
+    page.press("undo")
+    assert page.data("epoch") == "1"
+    assert page.value(field) == getattr(ExperimentConfig(), field)
+
+
+def test_another_activation_keeps_weights_and_epochs(page):
+    page.press("step")
+    page.choose("activation_0", "tanh")
+    assert page.config.layers[0].activation == "tanh"
+    assert page.data("epoch") == "1"
+
+
+def test_units_and_layers_keep_what_still_has_a_place(page):
+    page.press("step")
+    weights = page.experiment.network.weights()
+    page.choose("units_1", 5)
+    assert (page.experiment.network.weights()[1] == weights[1][:5]).all()
+    assert "Weights were kept" in page.words
+    page.press("add_layer")
+    assert (page.experiment.network.weights()[0] == weights[0]).all()
+    assert len(page.config.layers) == 3
+    page.press("undo").press("undo")
+    assert page.data("epoch") == "1"
+
+
+def test_structure_may_change_while_training_goes_on(page):
+    page.press("train").press("add_layer")
+    assert page.data("state") == "training"
+    page.choose("units_0", 3)
+    assert page.data("state") == "training"
+
+
+def test_an_impossible_choice_is_refused_with_the_reason_and_goes_back():
+    page = Page(small(dataset="blobs", loss="cross_entropy"))
+    page.press("step")
+    before = page.experiment
+    page.choose("loss", "binary_cross_entropy")
+    assert page.experiment is before
+    assert page.value("loss") == "cross_entropy"
+    assert "two classes" in page.words
+    assert [toast for toast in page.app.toast if "two classes" in toast.value]
+
+
+def test_the_last_feature_stays(page):
+    page.choose("features", ["x1"])
+    assert page.config.features == ("x1",)
+    page.choose("features", [])
+    assert page.config.features == ("x1",)
+    assert page.value("features") == ["x1"]
+    assert "at least one" in page.words
+
+
+def test_a_data_set_brings_what_is_recommended_for_it(page):
+    page.choose("dataset", "xor")
+    assert page.config.layers[0].activation == "tanh"
+    assert "XOR" in page.words and "known to solve it" in page.words
+
+
+def test_a_network_of_ones_own_stays_when_the_data_change(page):
+    page.choose("units_0", 7)
+    page.choose("dataset", "blobs")
+    assert page.config.layers[0].units == 7
+    assert page.config.loss == "cross_entropy"
+    assert "the loss is now cross-entropy" in page.words
+    page.press("recommended")
+    assert page.config.layers[0].units != 7
+    assert page.app.button(key="recommended").disabled
+
+
+def test_more_classes_bring_a_loss_for_them():
+    page = Page(small(dataset="blobs", dataset_settings={"classes": 2}))
+    page.choose("dataset_classes", 3)
+    assert (page.config.classes, page.config.loss) == (3, "cross_entropy")
+
+
+def test_the_task_brings_data_loss_and_features(page):
+    page.choose("task", "regression")
+    assert (page.config.task, page.config.loss) == ("regression", "mse")
+    assert page.config.features == ("x1",)
+    page.press("step").choose("dataset", "plane")
+    assert page.config.features == ("x1", "x2")
+    page.choose("task", "classification")
+    assert page.config.loss == "binary_cross_entropy"
+
+
+def test_optimizer_and_layer_settings_reach_the_configuration(page):
+    page.choose("optimizer_beta1", 0.5)
+    assert page.config.optimizer_settings["beta1"] == 0.5
+    page.choose("dropout_0", 0.25).choose("normalization_1", "layer")
+    assert page.config.layers[0].dropout == 0.25
+    assert page.config.layers[1].normalization == "layer"
+    page.choose("optimizer", "sgd").choose("optimizer_momentum", 0.9)
+    assert page.config.optimizer_settings["momentum"] == 0.9
+
+
+def test_controls_are_marked_as_live_or_rebuilding(page):
+    marks = {True: ":material/bolt:", False: ":material/restart_alt:"}
+    for kind in ("number_input", "slider", "selectbox"):
+        for widget in page.app.sidebar.get(kind):
+            live = widget.key in ("learning_rate", "batch_size", "l1", "l2", "clip_norm",
+                                  "patience", "target_score")  # fmt: skip
+            assert widget.label.endswith(marks[live]), widget.key
+            assert widget.help, widget.key
+
+
+# ---- the network view --------------------------------------------------------------------------
+
+
+def event(action: str, **values: Any) -> Any:
+    """A script that does what a visitor does in the network view, and draws the page again."""
+
+    def script(action, values):
+        from pages.parts import controls, editing, state
+        from pages.parts.network_view import NetworkEvent
+
+        state.session()
+        for _ in range(2 if not state.experiment().epoch else 0):
+            state.step()
+        controls.attempt(editing.apply, NetworkEvent(action, **values))
+
+    return AppTest.from_function(script, args=(action, values), default_timeout=30).run()
+
+
+def current(app: Any) -> Experiment:
+    assert not app.exception
+    found: Experiment = app.session_state["session"].experiment
+    return found
+
+
+def before() -> Experiment:
+    experiment = Experiment(ExperimentConfig())
+    for _ in experiment.run(epochs=2):
+        pass
+    return experiment
+
+
+def test_a_unit_taken_from_the_middle_leaves_the_others_as_they_are():
+    after = current(event("remove_unit", layer=0, unit=3))
+    rows = [row for row in range(16) if row != 3]
+    old, new = before().network.weights(), after.network.weights()
+    assert (new[0] == old[0][rows]).all()
+    assert (new[1] == old[1][:, rows]).all()
+    assert (new[2] == old[2]).all()
+
+
+def test_typed_weights_and_biases_are_undoable():
+    app = event("set_weight", layer=0, unit=2, input=1, value=2.5)
+    assert current(app).network.weights()[0][2, 1] == 2.5
+    app = event("set_bias", layer=2, unit=0, value=-1.5)
+    assert current(app).network.biases()[2][0] == -1.5
+    app.session_state["session"].done[-1].undo()
+    assert current(app).network.biases()[2][0] == before().network.biases()[2][0]
+
+
+def test_silencing_keeps_epoch_and_weights():
+    after = current(event("silence", layer=1, unit=0, silenced=True))
+    assert after.silenced == {(1, 0)}
+    assert after.epoch == 2
+    assert after.latest.train_loss != before().latest.train_loss
+
+
+@pytest.mark.parametrize(
+    ("action", "values", "expected"),
+    [
+        ("add_layer", {"at": 0}, {"layers": 3}),
+        ("remove_layer", {"layer": 0}, {"layers": 1}),
+        ("add_unit", {"layer": 1}, {"units": [16, 17]}),
+        ("set_activation", {"layer": 1, "activation": "sine"}, {"activations": ["relu", "sine"]}),
+        ("toggle_feature", {"feature": "x1^2"}, {"features": ("x1", "x2", "x1^2")}),
+        ("toggle_feature", {"feature": "x1"}, {"features": ("x2",)}),
+    ],
+)
+def test_edits_in_the_view_reach_the_configuration(action, values, expected):
+    config = current(event(action, **values)).config
+    found = {
+        "layers": len(config.layers),
+        "units": [layer.units for layer in config.layers],
+        "activations": [layer.activation for layer in config.layers],
+        "features": config.features,
+    }
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_a_selected_unit_is_shown_with_what_goes_into_it(page):
+    page.app.session_state["session"].selected = (1, 2)
+    page.app.run()
+    bodies = " ".join(element.proto.body for element in page.app.get("html"))
+    assert "Layer 2, unit 3" in bodies and "bias" in bodies
+
+
+# ---- the address bar ---------------------------------------------------------------------------
+
+
+def test_the_address_holds_the_configuration():
+    def script():
+        from pages.parts import state
+
+        state.use_dataset("moons")
+        state.change(init_seed=5)
+        state.write_link()
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    link = app.query_params[PARAMETER]
+    assert decode(link) == current(app).config
+    again = Page(link=link)
+    assert again.config == current(app).config
+    assert (again.experiment.network.weights()[0] == current(app).network.weights()[0]).all()
+
+
+def test_another_link_in_the_same_session_is_followed():
+    def script():
+        from pages.parts import state
+
+        state.session().linked_at = 0.0  # long ago
+        state.follow_link()
+        state.write_link()
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    app.query_params[PARAMETER] = encode(recommended("circle"))
+    app.run()
+    assert current(app).config == recommended("circle")
+    app.query_params[PARAMETER] = "1.!!"
+    app.run()
+    assert current(app).config == recommended("circle")
+    assert app.query_params[PARAMETER] == encode(recommended("circle"))
+    assert "damaged" in app.session_state["session"].refusal
+
+
+@pytest.mark.parametrize("link", ["nonsense", "1.!!", "9.e30", "1.e30x", "", "1." + "A" * 5000])
+def test_a_bad_link_is_explained_and_the_default_is_here(link):
+    page = Page(link=link)
+    assert page.config == ExperimentConfig()
+    assert "The link in the address bar was not used" in page.words
+    assert page.app.query_params[PARAMETER] == "1"
+
+
+def test_a_link_to_data_of_ones_own_says_that_they_are_not_in_it(page):
+    link = encode(ExperimentConfig(dataset="custom"))
+    assert "a link cannot carry" in Page(link=link).words
+
+
+def test_values_from_before_a_change_are_no_choice(page):
+    """The browser may send what its widgets held before it heard of a change."""
+    session = page.app.session_state["session"]
+    page.choose("dataset", "xor")
+    assert page.value("units_0") == 8
+    stale = dict(page.app.query_params)
+    session.shown["units_0"] = [16, 8]
+    page.app.query_params[PARAMETER] = "1"  # not yet the link of XOR
+    page.choose("units_0", 16)
+    assert page.config.layers[0].units == 8
+    assert page.value("units_0") == 8
+    assert page.app.query_params == stale
+    session.linked_at = 0.0
+    page.choose("units_0", 16)
+    assert page.config.layers[0].units == 16
+
+
+# ---- sessions ----------------------------------------------------------------------------------
+
+
+def test_training_and_controls_survive_a_switch_of_pages(page):
+    page.choose("learning_rate", 0.01).press("step")
+    page.app.switch_page("pages/predict.py").run()
+    assert not page.app.exception
+    page.app.switch_page("pages/train.py").run()
+    assert page.data("epoch") == "1"
+    assert page.value("learning_rate") == 0.01
+
+
+def test_two_visitors_do_not_share(page):
+    other = Page()
+    page.press("step")
+    other.app.run()
+    assert (page.data("epoch"), other.data("epoch")) == ("1", "0")
+
+
+def test_data_of_ones_own_are_used_and_can_be_come_back_to():
+    def script():
+        from nnkit.datasets import from_points
+        from pages.parts import state
+
+        points = [[0.0, 0.0], [9.0, 1.0], [1.0, 5.0], [3.0, 4.0], [8.0, 8.0], [2.0, 7.0]]
+        state.use_data(from_points(points, [0, 1, 2, 0, 1, 2]), "mine")
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    config = current(app).config
+    assert (config.dataset, config.loss, config.standardize) == ("custom", "cross_entropy", True)
+    notice = app.session_state["session"].notice
+    assert "mine: 6 samples" in notice and "3 classes" in notice and "standardized" in notice
+    data = app.session_state["session"].custom[0]
+
+    page = Page()
+    page.app.session_state["session"].custom = (data, "mine")
+    page.app.run()
+    page.choose("dataset", "custom")
+    assert page.experiment.data is data
+    page.choose("dataset", "xor")
+    assert page.config.dataset == "xor"
