@@ -160,3 +160,26 @@ def output_row() -> None:
         ):
             off = regression and key == "discretize"
             st.toggle(title, key=key, help=help, disabled=off, persist_state="session")
+        if len(state.experiment().data.input_names) > 2:
+            _shown_inputs()
+
+
+def _shown_inputs() -> None:
+    """Which two of more inputs the plane shows."""
+    experiment = state.experiment()
+    names = experiment.data.input_names
+    with st.popover("Axes", help="Which two inputs are drawn; the others stand at their median."):
+        for axis, place in zip(("Across", "Up"), experiment.shown_inputs, strict=True):
+            key = f"shown_{axis.lower()}"
+            st.session_state[key] = names[place]
+            st.selectbox(axis, names, key=key, on_change=_show_inputs)
+
+
+def _show_inputs() -> None:
+    experiment = state.experiment()
+    names = experiment.data.input_names
+    chosen = [names.index(st.session_state[f"shown_{axis}"]) for axis in ("across", "up")]
+    if chosen[0] == chosen[1]:  # the axis that was there goes where the other one came from
+        before = experiment.shown_inputs
+        chosen = [before[1], before[0]]
+    experiment.shown_inputs = (chosen[0], chosen[1])

@@ -18,7 +18,7 @@ from pages.parts.status import number, run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
-INTERVAL = 0.03  # seconds between ticks
+INTERVAL = 0.015  # seconds between ticks
 
 NETWORK_HEIGHT = 640
 OUTPUT_HEIGHT = 400

@@ -1,0 +1,30 @@
+"""Data of more than two inputs: which two the plane shows is the visitor's choice."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    import numpy as np
+    import streamlit as st
+
+    from nnkit.datasets import Dataset
+    from pages.parts import state, toolbar
+
+    if "made" not in st.session_state:
+        st.session_state["made"] = True
+        inputs = np.random.default_rng(0).normal(size=(60, 4))
+        state.use_data(Dataset(inputs, (inputs[:, 2] > 0).astype(int), "classification"), "Mine")
+    toolbar.output_row()
+    st.write(str(state.experiment().shown_inputs))
+
+
+def test_axes_are_chosen_and_never_the_same() -> None:
+    app = AppTest.from_function(page, default_timeout=60).run()
+    assert app.markdown[-1].value == "(0, 1)"
+    app.selectbox(key="shown_up").select("x3").run()
+    assert app.markdown[-1].value == "(0, 2)"
+    app.selectbox(key="shown_up").select("x1").run()
+    assert app.markdown[-1].value == "(2, 0)"
+    assert not app.exception
