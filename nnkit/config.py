@@ -10,7 +10,7 @@ import dataclasses
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from reprlib import repr as short
+from reprlib import repr as repr_short
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -20,6 +20,12 @@ from .init import INITIALIZERS
 
 MAX_LAYERS, MAX_UNITS = 10, 64
 CUSTOM = "custom"  #: the data set's name where the data are given apart from the configuration
+
+
+def short(value: Any) -> str:
+    """`value` as it is written, cut where it is long: for messages about what a stranger sent."""
+    text = repr_short(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 @dataclass(frozen=True)
