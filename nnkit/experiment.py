@@ -385,34 +385,41 @@ class Experiment:
 
         Layers are matched from the front, the output by itself where there are as many as before.
         Units keep their weights by position in their layer, or as `kept_units` says: for a layer,
-        which of its old units stay, in their new order. Features keep theirs by name. Where all
-        of them have a place (another activation, another dropout), training simply goes on;
-        otherwise the epochs are counted from 0 again.
+        which of its old units stay, in their new order. Features keep theirs by name. Where only
+        layers differ and all of that has a place (another activation, another dropout), training
+        simply goes on; otherwise the epochs are counted from 0 again.
         """
         new = Experiment(config, self.data if config.dataset == CUSTOM else None, self._apart)
-        same_inputs = self.config.features == config.features
-        if same_inputs and _shapes(self.network) == _shapes(new.network) and not kept_units:
+        rest, new_rest = ({**c.to_dict(), "layers": None} for c in (self.config, config))
+        same_shapes = _shapes(self.network) == _shapes(new.network)
+        if rest == new_rest and same_shapes and not kept_units:
             new._continue(self)
-            return new
-        same_depth = len(self.config.layers) == len(config.layers)
-        pairs = zip(self.network.linears, new.network.linears, strict=same_depth)
-        columns: Sequence[int] = [
-            i for i, n in enumerate(self.config.features) if n in config.features
-        ]
-        places = [config.features.index(self.config.features[i]) for i in columns]
-        for i, (ours, theirs) in enumerate(list(pairs)[: None if same_depth else -1]):
-            units, inputs = theirs.weights.shape
-            rows = list((kept_units or {}).get(i, range(ours.weights.shape[0])))[:units]
-            columns, places = list(columns)[:inputs], places[:inputs]
-            theirs.weights._data[np.ix_(range(len(rows)), places)] = ours.weights._data[
+        else:
+            new._take_weights(self, kept_units or {})
+        if new.data is self.data:
+            new.shown_inputs = self.shown_inputs
+        return new
+
+    def _take_weights(self, old: Experiment, kept_units: Mapping[int, Sequence[int]]) -> None:
+        """Take over what `old` has learned where it has a place here."""
+        features, old_features = self.config.features, old.config.features
+        same_depth = len(self.config.layers) == len(old.config.layers)
+        pairs = zip(old.network.linears, self.network.linears, strict=same_depth)
+        columns = [i for i, name in enumerate(old_features) if name in features]
+        places = [features.index(old_features[i]) for i in columns]
+        for i, (theirs, ours) in enumerate(list(pairs)[: None if same_depth else -1]):
+            units, inputs = ours.weights.shape
+            rows = list(kept_units.get(i, range(theirs.weights.shape[0])))[:units]
+            columns, places = columns[:inputs], places[:inputs]
+            ours.weights._data[np.ix_(range(len(rows)), places)] = theirs.weights._data[
                 np.ix_(rows, columns)
             ]
-            theirs.biases._data[: len(rows)] = ours.biases._data[rows]
+            ours.biases._data[: len(rows)] = theirs.biases._data[rows]
+            if i < len(self.network.hidden):
+                self.network.hidden[i].take_units(old.network.hidden[i], rows)
             columns, places = rows, list(range(len(rows)))
-        new.history, new.snapshots = History(), Snapshots()
-        new._keep(new._measure(0))
-        new.history.changes.append((0, {"weights": "kept"}))
-        return new
+        self._keep_again(self._measure(0))
+        self.history.changes.append((0, {"weights": "kept"}))
 
     def _continue(self, old: Experiment) -> None:
         """Take over all that `old`, whose parameters have the same places, has learned."""

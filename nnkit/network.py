@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .config import LayerConfig
@@ -55,6 +57,17 @@ class Block(Module):
             x = self.normalization(x)
         x = self.silencer(self.activation(x))
         return x if self.dropout is None else self.dropout(x)
+
+    def take_units(self, other: Block, units: Sequence[int]) -> None:
+        """Normalize and silence the first units as `other` does those of its `units`."""
+        for unit, theirs in enumerate(units):
+            self.silencer.silence(unit, not other.silencer.mask[theirs])
+        ours = self.normalization
+        if ours is not None and type(ours) is type(other.normalization):
+            state = ours.state_dict()
+            for name, values in other.normalization.state_dict().items():
+                state[name][: len(units)] = values[units]
+            ours.load_state_dict(state)
 
 
 def _suiting(activation: str) -> str:

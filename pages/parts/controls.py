@@ -109,7 +109,7 @@ def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
             f"{title} {REBUILDS}",
             kind(number.low),
             kind(number.high),
-            step=kind(1 if number.whole else 0.01),
+            step=kind(1) if number.whole else 0.001 if number.default > 0.95 else 0.01,
             format="%d" if number.whole else "%g",
             help=help,
             **bound,

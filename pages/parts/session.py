@@ -37,6 +37,7 @@ class Session:
         running: whether Train is on.
         notice: what was chosen for the visitor, or set aside, and why.
         refusal: why the last choice was refused.
+        edited: whether the network was edited in its view, so that the controls have to follow.
         selected: (layer, unit) of the unit shown large.
         custom: data of the visitor's own with their title.
         pace: (seconds, epoch) of the latest frames, for epochs per second.
@@ -49,6 +50,7 @@ class Session:
     running: bool = False
     notice: str = ""
     refusal: str = ""
+    edited: bool = False
     selected: tuple[int, int] | None = None
     custom: tuple[Dataset, str] | None = None
     done: list[Edit] = field(default_factory=list)
@@ -69,16 +71,17 @@ def session() -> Session:
 
 
 def _start(link: str | None) -> Session:
-    refusal = ""
+    if link is None:
+        return Session(Experiment(ExperimentConfig()))
     try:
-        config = ExperimentConfig() if link is None else links.decode(link)
-        return Session(Experiment(config), link=link or "")
+        return Session(Experiment(links.decode(link)), link=link)
     except NnkitError as error:
-        refusal = about_link(error, link)
-    return Session(Experiment(ExperimentConfig()), refusal=refusal, link=link or "")
+        default = Experiment(ExperimentConfig())
+        return Session(default, refusal=about_link(error), link=link)
 
 
-def about_link(error: Exception, link: str | None) -> str:
+def about_link(error: NnkitError) -> str:
+    """Why a link was not used."""
     if getattr(error, "field", "") == "dataset" and CUSTOM in str(error):
         return "This link is for data of its sender's own, which a link cannot carry."
     return f"The link in the address bar was not used. {error}."

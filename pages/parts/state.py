@@ -362,7 +362,7 @@ def follow_link() -> None:
         if config != experiment().config:
             adopt(config, why="The configuration of the link is here.")
     except NnkitError as error:
-        refuse(about_link(error, given))
+        refuse(about_link(error))
 
 
 def write_link() -> None:

@@ -54,7 +54,7 @@ def run_status(
     if notice:
         said.append(html.escape(notice))
     if not (refusal or notice) or state in ("diverged", "stopped"):
-        said.append(html.escape(advice(experiment)))
+        said.append(html.escape(advice(experiment, running)))
     data = {
         "state": state,
         "epoch": latest.epoch,
@@ -85,7 +85,7 @@ def score_text(experiment: Experiment) -> str:
     return f"{value:.3f}" if experiment.config.task == "regression" else f"{value:.1%}"
 
 
-def advice(experiment: Experiment) -> str:
+def advice(experiment: Experiment, running: bool = False) -> str:
     """What is happening, and what to try."""
     if experiment.message:
         return experiment.message
@@ -113,4 +113,6 @@ def advice(experiment: Experiment) -> str:
                 f"Little progress in {WINDOW} epochs. Try another learning rate, more units or "
                 "other features."
             )
-    return "The loss is falling: the network is learning."
+    if running:
+        return "The loss is falling: the network is learning."
+    return "The loss was falling: Train goes on from here."

@@ -18,7 +18,7 @@ from pages.parts.status import number, run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
-INTERVAL = 0.015  # seconds between ticks
+INTERVAL = 0.03  # seconds between ticks
 
 NETWORK_HEIGHT = 640
 OUTPUT_HEIGHT = 400
@@ -43,7 +43,8 @@ def live(places: Places) -> None:
 
 def _tick(places: Places) -> None:
     current = state.session()
-    if st.session_state.pop("_edited", False):
+    if current.edited:
+        current.edited = False
         st.rerun()  # the controls, outside this fragment, follow the network
     was_running = current.running
     if was_running:
@@ -145,7 +146,7 @@ def _unit(experiment: Experiment, layer: int, unit: int) -> None:
 
 def _on_event(event: NetworkEvent) -> None:
     def do() -> None:
-        st.session_state["_edited"] = editing.apply(event)
+        state.session().edited |= editing.apply(event)
 
     controls.attempt(do)
 

@@ -297,6 +297,9 @@ class TestDivergence:
         """Adam's moments and step count are put back along with the weights."""
         config = SMALL.replace(optimizer="adam")
         one, other = trained(config), trained(config)
+        one.optimizer.flat += 1e9
+        one.optimizer.memory += 1e9
+        one.optimizer.steps += 3
         one._diverge(dataclasses.replace(one.latest, train_loss=math.nan))
         assert one.status == "diverged"
         one.change(l2=0.01)
@@ -702,6 +705,45 @@ class TestRestructured:
         old.silence(0, 2)
         np.testing.assert_allclose(new.grid(9), old.grid(9), rtol=1e-5, atol=1e-6)
 
+    @pytest.mark.parametrize("normalization", ["batch", "layer"])
+    def test_normalization_and_silence_go_along(self, normalization: str) -> None:
+        first = LayerConfig(6, "tanh", normalization=normalization)
+        old = trained(SMALL.replace(layers=(first, LayerConfig(4, normalization=normalization))))
+        old.silence(0, 2)
+        old.silence(0, 4)
+        units = old.unit_grids(9)
+        more = old.restructured(
+            old.config.replace(layers=(first, LayerConfig(5, normalization=normalization)))
+        )
+        assert more.silenced == {(0, 2), (0, 4)}
+        assert_same_bits(more.unit_grids(9)[0], units[0])
+        if normalization == "batch":  # in layer normalization, units hear of each other
+            np.testing.assert_allclose(more.unit_grids(9)[1][:4], units[1], rtol=1e-5, atol=1e-6)
+            fewer = dataclasses.replace(first, units=4)
+            less = old.restructured(
+                old.config.replace(layers=(fewer, old.config.layers[1])), {0: [4, 5, 0, 1]}
+            )
+            assert less.silenced == {(0, 0)}
+            np.testing.assert_allclose(
+                less.unit_grids(9)[0], units[0][[4, 5, 0, 1]], rtol=1e-5, atol=1e-6
+            )
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"optimizer": "adadelta"}, {"schedule": "cosine"}, {"l2": 0.1}, {"init_seed": 5}],
+        ids=lambda changes: next(iter(changes)),
+    )
+    def test_anything_else_keeps_the_weights_and_counts_from_zero(
+        self, changes: dict[str, Any]
+    ) -> None:
+        old = trained()
+        new = old.restructured(SMALL.replace(**changes))
+        assert_same_bits(weights(new), weights(old))
+        assert (new.epoch, new.status, new.optimizer.steps) == (0, "ready", 0)
+        assert new.history.changes == [(0, {"weights": "kept"})]
+        list(new.run(epochs=2))
+        assert new.history.epoch.tolist() == [0, 1, 2]
+
     def test_a_layer_more_keeps_those_before_it(self) -> None:
         old = trained()
         new = old.restructured(SMALL.replace(layers=(*SMALL.layers, LayerConfig(3))))
@@ -980,6 +1022,7 @@ class TestGrids:
         assert_same_bits(experiment.grid(6), experiment.predict(plane.reshape(36, 4)).reshape(6, 6))
         experiment.reset()
         assert experiment.shown_inputs == (3, 1)
+        assert experiment.restructured(config.replace(layers=())).shown_inputs == (3, 1)
         for wrong in ((0, 0), (0, 4), (-1, 0)):
             with pytest.raises(ConfigError, match="inputs: must be"):
                 experiment.shown_inputs = wrong
