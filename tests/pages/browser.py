@@ -71,6 +71,7 @@ class Playground:
     def open(self, query: str = "") -> Playground:
         self.page.goto(f"{self.address}/{query}")
         self.page.wait_for_selector('[data-testid="run-status"][data-epoch]')
+        self.page.wait_for_selector(".st-key-train button")
         self.settle()
         return self
 
