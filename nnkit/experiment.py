@@ -26,7 +26,7 @@ from .assembly import (
     score,
     targets_for,
 )
-from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, LayerConfig, Number
+from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, Number
 from .datasets import Dataset, feature_names, split
 from .errors import ConfigError, FileError, ShapeError
 from .forward import ForwardPass
@@ -519,6 +519,3 @@ def _index(name: str, index: int, count: int) -> int:
 
 def _shapes(network: Network) -> dict[str, tuple[int, ...]]:
     return {name: array.shape for name, array in network.state_dict().items()}
-
-
-__all__ = ["Epoch", "Experiment", "LayerConfig"]

@@ -181,10 +181,10 @@ class _Plan:
         self.capacity = 0
         # Recorded on other data than it is tested with, so that a frozen value would show.
         self.x, self.y = x[::-1] * x.dtype.type(0.75), y[::-1].copy()
-        rows = self.optimizer.option("lr")
+        rate = self.optimizer.option("lr")
         dtype = self.optimizer.flat.dtype
         numbers = {
-            name: np.zeros(np.shape(value)[-1:] if np.ndim(rows) else (), dtype)
+            name: np.zeros(np.shape(value)[-1:] if np.ndim(rate) else (), dtype)
             for name, value in self._numbers(1).items()
         }
         with recording() as recorder, np.errstate(all="ignore"):
