@@ -20,12 +20,13 @@ its place: it computes just the same, and writes down every call with the arrays
 
 2. *Fitting.* The gradient of a parameter that is made in one piece is made right in the
    optimizer's gradient vector. A result that a linear layer reads gets its row of ones for the
-   bias right behind it, where nothing else writes. Calls that neither a parameter nor other state
-   depends on (the value of the loss, for one) are left out: losses of many steps are computed
-   together afterwards, from the predictions.
+   bias right behind it, where nothing else writes. `nnkit.passes` leaves out calls that nothing
+   depends on (the value of the loss, for one: losses of many steps are computed together
+   afterwards, from the predictions), takes what depends on the batch alone out of the loop, and
+   makes one call of the same call on several layers.
 
-3. *Replay.* What is left becomes the body of a generated Python function, one line a call: a loop
-   over the steps, with what is given for each step as loop variables.
+3. *Replay.* What is left becomes the body of a generated Python function (`nnkit.program`), one
+   line a call: a loop over the steps, with what is given for each step as loop variables.
 
 Before it is used, a replayed step is compared, bit for bit, with a plain one on other data than it
 was recorded with. If anything differs, or changes later (a layer, an option, a shape, a dtype),
@@ -37,14 +38,14 @@ from __future__ import annotations
 import bisect
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from .functions.base import Array, Kernels, clip_ufunc, kernels
-from .functions.memory import address, aligned
+from .functions.memory import address
 
 
 class Uncapturable(Exception):
@@ -101,6 +102,14 @@ class Call:
     out: Place
     options: dict[str, Any] = field(default_factory=dict)
 
+    def reads(self) -> list[Place]:
+        """The places that it takes."""
+        return [a for a in self.arguments if isinstance(a, Place)]
+
+    def operands(self) -> list[Place]:
+        """The places that it takes and the one that it writes."""
+        return [*self.reads(), self.out]
+
 
 class Recorder(Kernels):
     """The namespace that computes like `Kernels` and writes down what it does."""
@@ -128,13 +137,18 @@ class Recorder(Kernels):
             self._ranges.insert(i, (start + array.nbytes, storage))
         return storage
 
-    def give(self, x: Array) -> list[Storage]:
-        """Make `x` something that differs from step to step; a matrix also with its ones."""
-        storages = [self.know("given", x)]
+    def give(self, x: Array) -> list[Place]:
+        """Make `x` something that differs from step to step.
+
+        Returns where its values go: a matrix also beside a column of ones.
+        """
+        storage = self.know("given", x)
+        places = [self.place(x)]
         if x.ndim == 2:
-            storages[0].wide = Kernels.with_ones(x)
-            storages.append(self.know("given", storages[0].wide))
-        return storages
+            storage.wide = Kernels.with_ones(x)
+            self.know("given", storage.wide)
+            places.append(self.place(storage.wide[:, :-1]))
+        return places
 
     def place(self, array: Array) -> Place:
         """Where `array` lies."""
@@ -178,6 +192,7 @@ class Recorder(Kernels):
             into.storage.kind, into.storage.initial = "made", True
         arrays = [a for a in (*arguments, result) if isinstance(a, np.ndarray)]
         floats = [a.dtype for a in arrays if a.dtype.kind == "f"]
+        function, places = _behind(function, places)
         for i, a in enumerate(places):
             if isinstance(a, (int, float)):
                 number = np.asarray(a, floats[0] if floats else None)
@@ -210,12 +225,12 @@ class Recorder(Kernels):
         if storage.wide is not None and storage.wide[:, :-1].shape == x.shape and not place.offset:
             return storage.wide
         wide = Kernels.with_ones(x)
-        by_unit = x.flags.f_contiguous and not x.flags.c_contiguous  # as `Kernels.with_ones` asks
+        by_unit = x.T.flags.c_contiguous  # so that the ones can lie right behind
         if storage.kind == "made" and whole and by_unit and not storage.moved_to:
             storage.wide = wide
             self.know("made", wide.T, storage)
             return wide
-        self.know("made", wide if wide.flags.c_contiguous else wide.T).initial = True
+        self.know("made", wide.T).initial = True
         self.record(Kernels.copy, x, out=wide[:, :-1])
         return wide
 
@@ -224,135 +239,19 @@ _OWN = {"constant", "escape", "reshape", "with_ones", "recording"}
 _RECORDED = {name for name in vars(Kernels) if not name.startswith("_")} - _OWN
 
 
+def _behind(function: Callable[..., Any], arguments: list[Any]) -> tuple[Any, list[Any]]:
+    """The ufunc behind a call of `Kernels`, where there is one, and its arguments."""
+    if function is Kernels.indicator:
+        return arguments[0], arguments[1:]
+    if function is Kernels.positive_part:
+        return clip_ufunc, [*arguments, 0.0, np.inf]
+    if function is Kernels.saturating_exp:
+        return np.exp, arguments  # a replay runs with warnings off
+    return function, arguments
+
+
 def _leaves(index: Any) -> tuple[Any, ...]:
     return index if isinstance(index, tuple) else (index,)
-
-
-class Program:
-    """The calls of a log that matter for `wanted` and for state, as one Python function."""
-
-    def __init__(self, recorder: Recorder, wanted: Iterable[Place] = ()) -> None:
-        self.wanted = list(wanted)
-        self.calls = _needed(recorder.calls, [p.storage for p in self.wanted])
-        self._memory: dict[Storage, Array] = {}
-        self._names: dict[Any, str] = {}
-        self._scope: dict[str, Any] = {}
-        #: For each given storage, the views that the loop takes: (place, as bound `dot` or not).
-        self.given: dict[Storage, list[tuple[Place, bool]]] = {}
-        self._loop_names: dict[Storage, list[str]] = {}
-        self._lines = [self._line(call) for call in self.calls]
-
-    def compile(self, *groups: Sequence[Storage]) -> Callable[..., None]:
-        """A function of one list a group, each entry the views of that group for one step."""
-        names = [[n for s in group for n in self._loop_names.get(s, [])] for group in groups]
-        used = [f"g{i}" for i in range(len(groups))]
-        targets = ", ".join(f"({', '.join(n)},)" if n else "_" for n in names)
-        body = "\n        ".join(self._lines) or "pass"
-        bound = ", ".join(f"{name}={name}" for name in self._scope)  # locals are the fastest names
-        lists = ", ".join(used)
-        source = (
-            f"def run({lists}, {bound}):\n    for {targets}, in zip({lists}):\n        {body}\n"
-        )
-        exec(compile(source, "<captured step>", "exec"), self._scope)
-        run: Callable[..., None] = self._scope.pop("run")  # no cycle: freed as soon as dropped
-        return run
-
-    def views(self, storage: Storage, memory: Array) -> tuple[Any, ...]:
-        """What the loop takes for `storage` in a step for which it lies in `memory`."""
-        return tuple(
-            place.on(memory).dot if bound else place.on(memory)
-            for place, bound in self.given.get(storage, [])
-        )
-
-    def array(self, place: Place) -> Array:
-        """The array of the program at `place` (not for given storages)."""
-        storage, shift = place.storage, 0
-        if storage.moved_to:
-            storage, shift = storage.moved_to
-        return place.on(self._memory_of(storage), shift)
-
-    def _memory_of(self, storage: Storage) -> Array:
-        if storage.kind != "made":
-            return _flat(storage.array)
-        if storage not in self._memory:
-            memory = aligned((storage.size,), storage.array.dtype)
-            if storage.initial:
-                memory[:] = _flat(storage.array)
-            memory[storage.array.size :] = 1
-            self._memory[storage] = memory
-        return self._memory[storage]
-
-    # Writing the function -------------------------------------------------------------------
-
-    def _line(self, call: Call) -> str:
-        function, out = call.function, self._name(call.out)
-        if function is Kernels.dot:
-            a, b = call.arguments
-            return f"{self._name(a, bound=True)}({self._name(b)}, {out})"
-        if function is Kernels.sum or function is Kernels.max:
-            reduce = (np.add if function is Kernels.sum else np.maximum).reduce
-            axis, keep = call.options.get("axis"), call.options.get("keepdims", False)
-            x = self._name(call.arguments[0])
-            return f"{self._name(reduce)}({x}, {axis}, None, {out}, {keep})"
-        if function is Kernels.copy:
-            return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
-        if function is Kernels.positive_part:
-            limits = [np.array(limit, call.out.dtype) for limit in (0.0, np.inf)]
-            function, call = clip_ufunc, Call(function, [*call.arguments, *limits], call.out)
-        if function is Kernels.saturating_exp:
-            function = np.exp  # the loop runs with warnings off
-        if function is Kernels.indicator:
-            function, call = call.arguments[0], Call(function, call.arguments[1:], call.out)
-        names = [self._name(_single(a)) for a in call.arguments]
-        if isinstance(function, np.ufunc) and not call.options:
-            # By place where NumPy (2.4) allows it, which is faster than by name.
-            into = f"out={out}" if function in (np.maximum, np.minimum) else out
-            return f"{self._name(function)}({', '.join([*names, into])})"
-        options = {**call.options}
-        partial = functools.partial(function, **options) if options else function
-        return f"{self._name(partial)}({', '.join([*names, f'out={out}'])})"
-
-    def _name(self, thing: Any, *, bound: bool = False) -> str:
-        """The name in the generated function of a place, a function or another object."""
-        key = (thing, bound) if isinstance(thing, Place) else id(thing)
-        if key in self._names:
-            return self._names[key]
-        name = self._names[key] = f"v{len(self._names)}"
-        if isinstance(thing, Place) and thing.storage.kind == "given":
-            self.given.setdefault(thing.storage, []).append((thing, bound))
-            self._loop_names.setdefault(thing.storage, []).append(name)
-        elif isinstance(thing, Place):
-            array = self.array(thing)
-            self._scope[name] = array.dot if bound else array
-        else:
-            self._scope[name] = thing
-        return name
-
-
-def _single(argument: Any) -> Any:
-    """One number stretched over a shape (strides of 0) as that number: ufuncs are faster on it."""
-    if isinstance(argument, Place) and argument.shape and not any(argument.strides):
-        return replace(argument, shape=(), strides=())
-    return argument
-
-
-def _flat(array: Array) -> Array:
-    """The memory of a contiguous array as a vector."""
-    return np.ndarray(array.size, array.dtype, array if array.flags.c_contiguous else array.T)
-
-
-def _needed(calls: list[Call], wanted: Iterable[Storage]) -> list[Call]:
-    """The calls that `wanted`, fixed storages or random generators depend on, in order."""
-    live = {s.home() for s in wanted}
-    kept: list[Call] = []
-    for call in reversed(calls):
-        target = call.out.storage.home()
-        drawn = any(isinstance(a, np.random.Generator) for a in call.arguments)
-        if target in live or target.kind in ("fixed", "given") or drawn:
-            kept.append(call)
-            live.add(target)
-            live.update(a.storage.home() for a in call.arguments if isinstance(a, Place))
-    return kept[::-1]
 
 
 class recording:

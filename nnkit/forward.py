@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .capture import Place, Program, Recorder, Storage, Uncapturable, recording
-from .functions import Array, Kernels
+from .capture import Place, Recorder, Uncapturable, recording
+from .functions import Array
 from .modules.base import Module
+from .program import Program, Table
 from .step import know_state
 from .tensor import Tensor, no_grad
 from .watch import Watch
@@ -70,21 +71,18 @@ class ForwardPass:
                 recorder, given, places = self._record(watch, first)
         except Uncapturable:
             return None
-        program = Program(recorder, places)
-        outputs = [place.storage for place in places]
-        loop = program.compile(given, outputs)
-        memory = [np.ones((blocks, s.size), s.array.dtype) for s in outputs]
-        rows = self._x.reshape(blocks, -1, *self._x.shape[1:])
-        wide = [Kernels.with_ones(block) if block.ndim == 2 else block for block in rows]
-        inputs = [
-            sum((program.views(s, x) for s, x in zip(given, pair, strict=False)), ())
-            for pair in zip(rows, wide, strict=True)
-        ]
-        targets = [
-            sum((program.views(s, m[i]) for s, m in zip(outputs, memory, strict=True)), ())
-            for i in range(blocks)
-        ]
-        parts = [[p.on(m[i]) for i in range(blocks)] for p, m in zip(places, memory, strict=True)]
+        groups = [[place.storage for place in group] for group in (given, places)]
+        program = Program(recorder, places, groups)
+        loop = program.compile()
+        tables = {storage: Table(storage, blocks) for group in program.groups for storage in group}
+        for place in given:
+            stack = tables[place.storage].stack(place)
+            stack[...] = self._x.reshape(stack.shape)
+        program.prepare(0, tables, blocks)
+        inputs, targets = (
+            [program.views(group, tables, i) for i in range(blocks)] for group in (0, 1)
+        )
+        parts = [list(tables[place.storage].stack(place)) for place in places]
         joined = [_joined(arrays) for arrays in parts]
 
         def run() -> list[Array]:
@@ -96,7 +94,7 @@ class ForwardPass:
 
         return run
 
-    def _record(self, watch: Watch, x: Array) -> tuple[Recorder, list[Storage], list[Place]]:
+    def _record(self, watch: Watch, x: Array) -> tuple[Recorder, list[Place], list[Place]]:
         """Record the pass over `x`; each output lies in a storage of its own, given later."""
         with no_grad(), recording() as recorder, np.errstate(all="ignore"):
             given = recorder.give(x)

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .capture import Place, Program, Recorder, Storage, Uncapturable, recording
+from .capture import Place, Recorder, Storage, Uncapturable, recording
 from .errors import DataError
 from .functions import Array, Kernels
 from .losses import Loss
 from .modules.base import Module
 from .optim import FLUSH_EVERY, Optimizer
+from .program import Program, Table
 from .tensor import Tensor, _cotangent, backpropagate
 from .watch import Watch
 
@@ -188,16 +189,22 @@ class _Plan:
             for name, value in self._numbers(1).items()
         }
         with recording() as recorder, np.errstate(all="ignore"):
-            self.given_x, self.given_y = recorder.give(self.x), recorder.know("given", self.y)
-            self.given_numbers = {n: recorder.know("given", v) for n, v in numbers.items()}
+            inputs, targets = recorder.give(self.x), recorder.know("given", self.y)
+            changing = [recorder.know("given", value) for value in numbers.values()]
             know_state(recorder, watch, step.optimizer)
             output = self._record(recorder, step, numbers)
         self.output = recorder.place(output)
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
-        self.program = Program(recorder, [self.output])
-        self.loop = self.program.compile(
-            [*self.given_x, self.given_y], [*self.given_numbers.values(), self.output.storage]
+        batch, each_step = (
+            [*(place.storage for place in inputs), targets],
+            [*changing, self.output.storage],
         )
+        self.program = Program(recorder, [self.output], [batch, each_step])
+        self.loop = self.program.compile()
+        used = self.program.used(0)
+        self.inputs = [place for place in inputs if place.storage in used]
+        self.target = recorder.place(self.y)
+        self.numbers = {name: recorder.place(value) for name, value in numbers.items()}
 
     def _record(self, recorder: Recorder, step: TrainingStep, numbers: dict[str, Array]) -> Array:
         """Record the step; returns what its loss is computed from."""
@@ -218,29 +225,16 @@ class _Plan:
     def _reserve(self, count: int) -> None:
         """Memory and views for `count` steps at a time."""
         self.capacity = count
-        views, output = self.program.views, self.output
-        used = [s for s in self.given_x if s in self.program.given]
-        self.xs = [np.ones((count, *s.array.shape), s.array.dtype) for s in used]
-        self.ys = np.empty((count, *self.y.shape), self.y.dtype)
-        self.tables = {
-            n: np.empty((count, *s.array.shape), s.array.dtype)
-            for n, s in self.given_numbers.items()
-        }
-        self.outputs = np.ones((count, output.storage.size), output.dtype)
-        stack = (self.outputs.strides[0], *output.strides)
-        self.stacked = np.ndarray(
-            (count, *output.shape), output.dtype, self.outputs, output.offset, stack
+        program, places = self.program, [self.target, self.output, *self.numbers.values()]
+        storages = [*program.used(0), *program.used(1), *(place.storage for place in places)]
+        self.tables = {storage: Table(storage, count) for storage in storages}
+        self.batches, self.steps = (
+            [program.views(group, self.tables, i) for i in range(count)] for group in (0, 1)
         )
-        self.batches = [
-            sum((views(s, x[i]) for s, x in zip(used, self.xs, strict=True)), ())
-            + views(self.given_y, self.ys[i])
-            for i in range(count)
-        ]
-        self.steps = [
-            sum((views(s, self.tables[n][i : i + 1]) for n, s in self.given_numbers.items()), ())
-            + views(output.storage, self.outputs[i])
-            for i in range(count)
-        ]
+
+    def _stack(self, place: Place) -> Array:
+        """What lies at `place` in every step."""
+        return self.tables[place.storage].stack(place)
 
     def run(self, x: Array, y: Array, rows: Array) -> Array:
         """Steps over `rows` of example numbers; returns their losses."""
@@ -253,17 +247,16 @@ class _Plan:
         everything = rows.shape[1] == len(x)
         slots = 1 if everything else count
         examples = x if everything else np.take(x, rows, axis=0)
-        for xs in self.xs:  # alone, or with a one behind each example
-            if examples.ndim > 1:
-                xs[:slots, ..., : x.shape[-1]] = examples
-            else:
-                xs[:slots] = examples
-        self.ys[:slots] = y if everything else np.take(y, rows, axis=0)
+        for place in self.inputs:
+            self._stack(place)[:slots] = examples
+        self._stack(self.target)[:slots] = y if everything else np.take(y, rows, axis=0)
         batches = self.batches[:1] * count if everything else self.batches
         for name, values in self._numbers(count).items():
-            self.tables[name][:count] = values
+            self._stack(self.numbers[name])[:count] = values
         done = 0
         with np.errstate(all="ignore"):
+            self.program.prepare(0, self.tables, slots)
+            self.program.prepare(1, self.tables, count)
             while done < count:
                 if (optimizer.steps + 1) % FLUSH_EVERY == 0:
                     optimizer.flush()
@@ -272,7 +265,7 @@ class _Plan:
                 optimizer.steps += stop - done
                 done = stop
             if self.deferred:
-                self.loss.check_predictions(self.stacked[:count])
+                self.loss.check_predictions(self._stack(self.output)[:count])
             losses = self._losses(count, slots)
         for parameter in optimizer.parameters:
             parameter._version += 1
@@ -286,10 +279,10 @@ class _Plan:
         return self.optimizer.numbers(rate, steps[:, None] if np.ndim(rate) else steps)
 
     def _losses(self, count: int, slots: int) -> Array:
-        outputs = self.stacked[:count]
+        outputs = self._stack(self.output)[:count]
         if not self.deferred:
             return outputs.reshape(count).copy()
-        targets = self.ys[:slots]
+        targets = self._stack(self.target)[:slots]
         if slots < count:
             targets = np.broadcast_to(targets, (count, *self.y.shape))
         totals = np.empty(count, outputs.dtype)

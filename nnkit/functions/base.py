@@ -190,12 +190,12 @@ class Kernels:
 
     @staticmethod
     def with_ones(x: Array) -> Array:
-        """`x` of shape (n, d) with a column of ones after it: (n, d + 1), same memory order."""
+        """`x` of shape (n, d) with a column of ones after it, in memory column by column.
+
+        That is the order in which matrix products read it fastest.
+        """
         n, d = x.shape
-        if x.flags.c_contiguous or not x.flags.f_contiguous:
-            wide = np.empty((n, d + 1), x.dtype)
-        else:
-            wide = np.empty((d + 1, n), x.dtype).T
+        wide = np.empty((d + 1, n), x.dtype).T
         wide[:, :d] = x
         wide[:, d] = 1
         return wide

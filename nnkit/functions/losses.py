@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from .activations import logistic
 from .base import Array, Function, Gradients, Kernels
 
 
@@ -128,9 +127,11 @@ class BinaryCrossEntropyWithLogits(Function):
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         z, t = saved
-        slope = logistic(k, z)
-        slope = k.subtract(slope, t, out=slope)
-        return k.multiply(grad, slope, out=slope), None
+        # (1 - t) - 1/(1 + eᶻ): where eᶻ overflows to infinity, the quotient is the right 0.
+        below = k.saturating_exp(z)
+        below = k.add(below, 1.0, out=below)
+        share = k.divide(grad, below, out=below)
+        return k.subtract(k.multiply(grad, k.subtract(1.0, t)), share, out=share), None
 
 
 class CrossEntropy(Function):
@@ -140,7 +141,8 @@ class CrossEntropy(Function):
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         z, t = inputs
-        if t.ndim == z.ndim - 1:
+        one_hot = t.ndim == z.ndim - 1
+        if one_hot:
             classes = k.constant(np.arange(z.shape[-1], dtype=z.dtype))
             t = k.indicator(np.equal, t[..., None], classes)
         shifted = k.subtract(z, k.max(z, axis=-1, keepdims=True))
@@ -150,12 +152,12 @@ class CrossEntropy(Function):
         shifted = k.maximum(shifted, float(np.finfo(z.dtype).min), out=shifted)
         shifted = k.subtract(shifted, k.log(total), out=shifted)
         loss = k.sum(k.multiply(shifted, t), axis=-1)
-        return k.negative(loss), (weights, total, t)
+        return k.negative(loss), (weights, total, t, one_hot)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        weights, total, t = saved
-        mass = k.sum(t, axis=-1, keepdims=True)
+        weights, total, t, one_hot = saved
         slope = k.divide(weights, total)
-        slope = k.multiply(slope, mass, out=slope)
+        if not one_hot:  # where a row of t sums to another number than 1
+            slope = k.multiply(slope, k.sum(t, axis=-1, keepdims=True), out=slope)
         slope = k.subtract(slope, t, out=slope)
         return k.multiply(grad[..., None], slope, out=slope), None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,10 +14,8 @@ from .base import Numbers, Optimizer, differs_from_zero
 
 
 def _powers(base: float, steps: Any) -> Any:
-    """base ** steps; Python's own power, because np.power rounds one number unlike many."""
-    if isinstance(steps, float):
-        return base**steps
-    return np.array([base**step for step in steps.ravel().tolist()]).reshape(steps.shape)
+    """base ** steps for steps from 1: np.exp gives one number and many the same bits."""
+    return np.exp(steps * math.log(base)) if base else 0.0 * steps
 
 
 def _fraction(name: str, value: float) -> float:

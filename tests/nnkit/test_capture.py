@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 import nnkit as nn
 from nnkit import functions as F
-from nnkit.capture import Program, Uncapturable, recording
+from nnkit.capture import Uncapturable, recording
 from nnkit.functions.base import kernels
 from nnkit.losses import Loss
+from nnkit.program import Program, Table
 from nnkit.tensor import Parameter, Tensor, apply, backpropagate, no_grad
 from tests.nnkit.numeric import assert_same_bits
 from tests.nnkit.operations import TABLE, Problem, Row
@@ -48,10 +49,15 @@ def replayed(
         found = {id(t): g for t, g in backpropagate(output, first[-1])}
         results = [output._data, *[found[id(t)] for t in tensors if id(t) in found]]
         places = [recorder.place(recorder.copy(result)) for result in results]
-    program = Program(recorder, places)
-    run = program.compile(given)
-    run([sum((program.views(s, x) for s, x in zip(given, then, strict=True)), ())])
-    return [program.array(place) for place in places]
+    for place in places:
+        place.storage.kind = "given"
+    program = Program(recorder, places, [given, [place.storage for place in places]])
+    tables = {storage: Table(storage, 1) for group in program.groups for storage in group}
+    for storage, x in zip(given, then, strict=True):
+        tables[storage].stack(recorder.place(storage.array))[0] = x
+    program.prepare(0, tables, 1)
+    program.compile()(*([program.views(group, tables, 0)] for group in (0, 1)))
+    return [tables[place.storage].stack(place)[0] for place in places]
 
 
 def takes_arrays(problem: Problem) -> bool:
@@ -151,9 +157,9 @@ class TestRecorder:
             wanted = recorder.add(values, 1.0)
             recorder.exp(recorder.multiply(wanted, 2.0))
             place = recorder.place(wanted)
-        program = Program(recorder, [place])
+        program = Program(recorder, [place], [[]])
         assert len(program.calls) == 1
-        program.compile([])([()])
+        program.compile()([()])
         np.testing.assert_array_equal(program.array(place), [2, 2, 2])
 
     def test_writing_into_constants_starts_from_them_each_time(self):
@@ -162,8 +168,8 @@ class TestRecorder:
             recorder.know("fixed", values)
             total = recorder.add(recorder.constant(np.array([10.0, 20.0])), 1.0)
             place = recorder.place(recorder.add(recorder.copy(values), total))
-        program = Program(recorder, [place])
-        run = program.compile([])
+        program = Program(recorder, [place], [[]])
+        run = program.compile()
         for _ in range(2):
             run([()])
             np.testing.assert_array_equal(program.array(place), [12, 23])

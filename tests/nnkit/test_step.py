@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nnkit as nn
-from nnkit.capture import Program
 from nnkit.errors import DataError, ShapeError
 from nnkit.losses import LOSSES
 from nnkit.optim import OPTIMIZERS
+from nnkit.program import Program
 from nnkit.step import TrainingStep
 from tests.nnkit.numeric import assert_same_bits
 from tests.nnkit.twins import (
