@@ -78,7 +78,7 @@ class ForwardPass:
         for place in given:
             stack = tables[place.storage].stack(place)
             stack[...] = self._x.reshape(stack.shape)
-        program.prepare(0, tables, blocks)
+        program.preparation(0, tables)(blocks)
         inputs, targets = (
             [program.views(group, tables, i) for i in range(blocks)] for group in (0, 1)
         )

@@ -36,7 +36,7 @@ class Program:
         recorder: with the log.
         wanted: places whose values are of interest afterwards.
         groups: given storages, by how often they change; results of calls on one group alone are
-            added to it, and computed by `prepare`.
+            added to it, and computed by a `preparation`.
     """
 
     def __init__(
@@ -78,24 +78,28 @@ class Program:
 
     def views(self, group: int, tables: Mapping[Storage, Table], row: int) -> tuple[Any, ...]:
         """What the loop takes for a group in the step whose values lie in that row of `tables`."""
+        arrays: dict[Place, Array] = {}  # one object for each, as the processor's cache is small
         views = []
         for storage in self.groups[group]:
             for _, place, bound in self._given.get(storage, []):
-                view = place.on(tables[storage].rows[row])
-                views.append(view.dot if bound else view)
+                if place not in arrays:
+                    arrays[place] = place.on(tables[storage].rows[row])
+                views.append(arrays[place].dot if bound else arrays[place])
         return tuple(views)
 
-    def prepare(self, group: int, tables: Mapping[Storage, Table], count: int) -> None:
-        """Compute what depends on a group alone, for the first `count` rows of its tables."""
-        for call in self.early[group]:
-            stacks = [
-                tables[p.storage].stack(p, len(call.out.shape))[:count]
-                if p.storage in tables
-                else p.on(p.storage.array)
-                for p in call.operands()
-            ]
-            *arguments, out = stacks
-            call.function(*arguments, out=out)
+    def preparation(self, group: int, tables: Mapping[Storage, Table]) -> Callable[[int], None]:
+        """What computes, for so many rows of the tables, all that depends on a group alone."""
+        calls = [
+            (call.function, [_rows(place, call, tables) for place in call.operands()])
+            for call in self.early[group]
+        ]
+
+        def prepare(count: int) -> None:
+            for function, operands in calls:
+                *arguments, out = [a[:count] if changes else a for a, changes in operands]
+                function(*arguments, out=out)
+
+        return prepare
 
     def array(self, place: Place) -> Array:
         """The array of the program at `place` (not for given storages)."""
@@ -151,6 +155,13 @@ class Program:
         else:
             self._scope[name] = thing
         return name
+
+
+def _rows(place: Place, call: Call, tables: Mapping[Storage, Table]) -> tuple[Array, bool]:
+    """An operand of `call` in all steps, and whether it has a row for each."""
+    if place.storage in tables:
+        return tables[place.storage].stack(place, len(call.out.shape)), True
+    return place.on(place.storage.array), False
 
 
 def _single(argument: Any) -> Any:

@@ -85,7 +85,7 @@ class TrainingStep:
         losses: list[Array] = []
         if tail:
             for _ in range(epochs):
-                order = _orders(n, 1, generator)
+                (order,) = _orders(n, 1, generator)
                 losses.append(self._run(x, y, order[: n - tail].reshape(-1, size)))
                 losses.append(self._run(x, y, order[n - tail :].reshape(1, tail)))
         else:
@@ -195,10 +195,8 @@ class _Plan:
             output = self._record(recorder, step, numbers)
         self.output = recorder.place(output)
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
-        batch, each_step = (
-            [*(place.storage for place in inputs), targets],
-            [*changing, self.output.storage],
-        )
+        batch = [*(place.storage for place in inputs), targets]
+        each_step = [*changing, self.output.storage]
         self.program = Program(recorder, [self.output], [batch, each_step])
         self.loop = self.program.compile()
         used = self.program.used(0)
@@ -227,14 +225,18 @@ class _Plan:
         self.capacity = count
         program, places = self.program, [self.target, self.output, *self.numbers.values()]
         storages = [*program.used(0), *program.used(1), *(place.storage for place in places)]
-        self.tables = {storage: Table(storage, count) for storage in storages}
+        tables = {storage: Table(storage, count) for storage in storages}
         self.batches, self.steps = (
-            [program.views(group, self.tables, i) for i in range(count)] for group in (0, 1)
+            [program.views(group, tables, i) for i in range(count)] for group in (0, 1)
         )
-
-    def _stack(self, place: Place) -> Array:
-        """What lies at `place` in every step."""
-        return self.tables[place.storage].stack(place)
+        self.prepare_batches, self.prepare_steps = (
+            program.preparation(group, tables) for group in (0, 1)
+        )
+        # What lies at these places, in all steps.
+        self.xs = [tables[place.storage].stack(place) for place in self.inputs]
+        self.ys = tables[self.target.storage].stack(self.target)
+        self.outputs = tables[self.output.storage].stack(self.output)
+        self.rates = {n: tables[p.storage].stack(p) for n, p in self.numbers.items()}
 
     def run(self, x: Array, y: Array, rows: Array) -> Array:
         """Steps over `rows` of example numbers; returns their losses."""
@@ -246,17 +248,17 @@ class _Plan:
         # Where every step takes all examples in order, they are laid out once.
         everything = rows.shape[1] == len(x)
         slots = 1 if everything else count
-        examples = x if everything else np.take(x, rows, axis=0)
-        for place in self.inputs:
-            self._stack(place)[:slots] = examples
-        self._stack(self.target)[:slots] = y if everything else np.take(y, rows, axis=0)
+        examples = x if everything else x.take(rows, axis=0)
+        for xs in self.xs:
+            xs[:slots] = examples
+        self.ys[:slots] = y if everything else y.take(rows, axis=0)
         batches = self.batches[:1] * count if everything else self.batches
         for name, values in self._numbers(count).items():
-            self._stack(self.numbers[name])[:count] = values
+            self.rates[name][:count] = values
         done = 0
         with np.errstate(all="ignore"):
-            self.program.prepare(0, self.tables, slots)
-            self.program.prepare(1, self.tables, count)
+            self.prepare_batches(slots)
+            self.prepare_steps(count)
             while done < count:
                 if (optimizer.steps + 1) % FLUSH_EVERY == 0:
                     optimizer.flush()
@@ -265,7 +267,7 @@ class _Plan:
                 optimizer.steps += stop - done
                 done = stop
             if self.deferred:
-                self.loss.check_predictions(self._stack(self.output)[:count])
+                self.loss.check_predictions(self.outputs[:count])
             losses = self._losses(count, slots)
         for parameter in optimizer.parameters:
             parameter._version += 1
@@ -276,29 +278,29 @@ class _Plan:
         rate, done = self.optimizer.option("lr"), self.optimizer.steps
         steps = np.arange(done + 1, done + 1 + count, dtype=np.float64)
         # Rates by element make rows of numbers.
-        return self.optimizer.numbers(rate, steps[:, None] if np.ndim(rate) else steps)
+        return self.optimizer.numbers(rate, steps if isinstance(rate, float) else steps[:, None])
 
     def _losses(self, count: int, slots: int) -> Array:
-        outputs = self._stack(self.output)[:count]
+        outputs, targets = self.outputs[:count], self.ys[:slots]
         if not self.deferred:
             return outputs.reshape(count).copy()
-        targets = self._stack(self.target)[:slots]
-        if slots < count:
-            targets = np.broadcast_to(targets, (count, *self.y.shape))
         totals = np.empty(count, outputs.dtype)
         together = max(1, CACHED // outputs[0].size)
         for start in range(0, count, together):
             part = slice(start, start + together)
-            losses, _ = self.loss.function.forward(Kernels(), outputs[part], targets[part])
+            losses, _ = self.loss.function.forward(
+                Kernels(), outputs[part], targets if slots < count else targets[part]
+            )
             np.add.reduce(losses, axis=tuple(range(1, losses.ndim)), out=totals[part])
         return totals / losses[0].size if self.loss.reduction == "mean" else totals
 
 
 def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array:
-    """Example numbers for `epochs` epochs, each in an order of its own if there is a generator."""
+    """Example numbers, a row an epoch, each in an order of its own if there is a generator."""
     if generator is None:
-        return np.tile(np.arange(n), epochs)
-    return np.concatenate([generator.permutation(n) for _ in range(epochs)])
+        order = np.arange(n)
+        return np.ndarray((epochs, n), order.dtype, order, strides=(0, order.itemsize))
+    return np.array([generator.permutation(n) for _ in range(epochs)]).reshape(epochs, n)
 
 
 def know_state(recorder: Recorder, watch: Watch, *optimizers: Optimizer) -> None:

@@ -122,7 +122,7 @@ class BinaryCrossEntropyWithLogits(Function):
         loss = k.negative(loss, out=loss)
         loss = k.exp(loss, out=loss)
         loss = k.log1p(loss, out=loss)
-        loss = k.add(loss, k.maximum(z, 0.0), out=loss)
+        loss = k.add(loss, k.positive_part(z), out=loss)
         return k.subtract(loss, k.multiply(z, t), out=loss), (z, t)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:

@@ -55,7 +55,7 @@ def replayed(
     tables = {storage: Table(storage, 1) for group in program.groups for storage in group}
     for storage, x in zip(given, then, strict=True):
         tables[storage].stack(recorder.place(storage.array))[0] = x
-    program.prepare(0, tables, 1)
+    program.preparation(0, tables)(1)
     program.compile()(*([program.views(group, tables, 0)] for group in (0, 1)))
     return [tables[place.storage].stack(place)[0] for place in places]
 
