@@ -8,14 +8,12 @@ row, a step is overhead (the calls themselves); where it levels off, it is arith
 medians over rounds, on one thread.
 """
 
-# ruff: noqa: E402
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
 from statistics import median
-from time import perf_counter, process_time
 
 from engine import CLOCKS, measure, number, table  # first: it sets the number of threads
 from ours import Captured
