@@ -103,7 +103,7 @@ class TrainingStep:
         """Steps over `batches`, one row of example numbers each."""
         plan = None
         if self.capture and len(batches):
-            plan = self._plan(x[batches[0]], y[batches[0]])
+            plan = self._plan(x, y, batches[0])
         losses = np.empty(len(batches), self.optimizer.flat.dtype)
         done = 0
         while done < len(batches):
@@ -126,11 +126,11 @@ class TrainingStep:
 
     # Capturing ------------------------------------------------------------------------------
 
-    def _plan(self, x: Array, y: Array) -> _Plan | None:
+    def _plan(self, x: Array, y: Array, batch: Array) -> _Plan | None:
         """The captured step for batches like this one, or None where there can be none."""
-        key = (x.shape, y.shape)
+        key = (len(batch), x.shape[1:], y.shape[1:])
         if key not in self._plans:
-            self._plans[key] = self._try_capture(x, y)
+            self._plans[key] = self._try_capture(x[batch], y[batch])
         return self._plans[key]
 
     def _refresh(self) -> None:
