@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import GraphError
-from .functions import Array
-from .tensor import FREED, Parameter, Tensor, _cotangent
+from .functions.base import Array, Gradients
+from .tensor import FREED, Node, Parameter, Tensor, _cotangent, backpropagate
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "read_graph"]
 
@@ -180,22 +180,20 @@ def _walk_back(
     order: list[Tensor], ids: Mapping[int, int], start: Array
 ) -> tuple[dict[int, Array], dict[tuple[int, int], Array]]:
     """Gradients by node, and what each operation sends to each of its operands."""
-    found = {len(order) - 1: start.copy()}
+    places = {tensor._node: i for i, tensor in enumerate(order)}
+    found: dict[int, Array] = {}
     sent: dict[tuple[int, int], Array] = {}
-    for i in reversed(range(len(order))):
-        node = order[i]._node
-        if node is None or i not in found:
-            continue
-        needs = [operand.requires_grad for operand in node.inputs]
-        parts = node.gradients(found[i], needs)
+
+    def visit(node: Node, gradient: Array, parts: Gradients) -> None:
+        i = places[node]
+        found[i] = np.array(gradient, order[i].dtype)
         for position, (operand, part) in enumerate(zip(node.inputs, parts, strict=True)):
-            if part is None or not operand.requires_grad:
-                continue
-            source = ids[id(operand)]
-            part = np.array(part, dtype=operand.dtype)
-            sent[i, position] = part
-            found[source] = found[source] + part if source in found else part
-    return {i: np.asarray(gradient) for i, gradient in found.items()}, sent
+            if part is not None and operand.requires_grad:
+                sent[i, position] = np.array(part, operand.dtype)
+
+    for leaf, gradient in backpropagate(order[-1], start, retain_graph=True, visit=visit):
+        found[ids[id(leaf)]] = gradient
+    return found, sent
 
 
 def _describe(i: int, tensor: Tensor, name: str, gradient: Array | None) -> GraphNode:

@@ -66,9 +66,10 @@ class Loss(Module):
         truth, values = as_tensor(target), prediction._data
         if truth._data.dtype is not values.dtype:
             truth = Tensor(truth, dtype=values.dtype)
-        self.check_shapes(values.shape, truth._data.shape)
+        shape = values.shape
+        self.check_shapes(shape, truth._data.shape)
         if not kernels.get().recording:
-            self.check_targets(truth._data, values.shape)
+            self.check_targets(truth._data, shape)
             self.check_predictions(values)
         return truth
 

@@ -105,15 +105,13 @@ class TrainingStep:
         if self.capture and len(batches):
             plan = self._plan(x, y, batches[0])
         losses = np.empty(len(batches), self.optimizer.flat.dtype)
-        done = 0
-        while done < len(batches):
-            rows = batches[done : done + CHUNK]
-            if plan is None:
-                losses[done] = self.plain(x[rows[0]], y[rows[0]])
-                done += 1
-            else:
-                losses[done : done + len(rows)] = plan.run(x, y, rows)
-                done += len(rows)
+        if plan is None:
+            for i, rows in enumerate(batches):
+                losses[i] = self.plain(x.take(rows, axis=0), y.take(rows, axis=0))
+            return losses
+        for done in range(0, len(batches), CHUNK):
+            part = slice(done, done + CHUNK)
+            losses[part] = plan.run(x, y, batches[part])
         return losses
 
     def plain(self, x: Array, y: Array) -> float:

@@ -1,17 +1,20 @@
 """Tensors, the graph they grow, and the walk back through it.
 
 A `Tensor` is an array that remembers how it was made: its `Node` names the operation, the tensors
-that went in, and what the backward rule wants to see again. `loss.backward()` sorts the nodes so
-that each comes after everything that used it, and walks them once, adding up gradients where a
-tensor was used more than once. Nothing recurses, so depth is limited by memory only.
+that went in, and what the backward rule wants to see again. `loss.backward()` walks the nodes once,
+each after everything that used it, adding up gradients where a tensor was used more than once.
+Nothing recurses, so depth is limited by memory only.
+
+What runs at every operation (`apply`, `Node`, `backpropagate`) is written for speed: around small
+arrays it costs more than the arithmetic. Hence loops where comprehensions would do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from operator import attrgetter
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -45,57 +48,36 @@ def no_grad() -> Iterator[None]:
 class Node:
     """One application of a function: what went in, and what its backward rule saved."""
 
-    __slots__ = ("depth", "function", "inputs", "retained", "saved", "versions")
+    __slots__ = ("function", "inputs", "retained", "saved", "versions")
 
     def __init__(
-        self, function: Function, inputs: tuple[Tensor, ...], saved: Any, depth: int
+        self, function: Function, inputs: tuple[Tensor, ...], saved: Any, versions: list[int]
     ) -> None:
         self.function = function
         self.inputs = inputs
         self.saved = saved
+        self.versions = versions  # of the inputs, when they were used
         self.retained: Tensor | None = None  # its output, if that asked to keep its gradient
-        self.depth = depth  # more than that of every node that led here
-        self.versions = [t._version for t in inputs]
-
-    def gradients(self, grad: Array, needs: Sequence[bool]) -> F.base.Gradients:
-        """dL/d(input) for each input that is needed, from dL/d(output).
-
-        Raises:
-            GraphError: the graph was freed, or an input was changed since.
-        """
-        if self.saved is FREED:
-            raise GraphError(
-                "the graph was freed by an earlier backward(); "
-                "call backward(retain_graph=True) the first time to walk it twice"
-            )
-        if [t._version for t in self.inputs] != self.versions:
-            pairs = zip(self.inputs, self.versions, strict=True)
-            changed = next(t for t, version in pairs if t._version != version)
-            raise GraphError(
-                f"{changed.name or 'a tensor'} of shape {changed.shape} was changed after "
-                "the forward pass that used it, so its gradient would be wrong; "
-                "run the forward pass again, or update parameters after backward()"
-            )
-        k = kernels.get()
-        if grad.ndim == 0 and not k.recording:
-            k = SCALAR_KERNELS
-        return self.function.backward(k, grad, self.saved, needs)
 
 
 #: What `Node.saved` holds once the graph is freed.
 FREED = object()
 
+_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
 
 def _floating(dtype: Any) -> np.dtype[Any]:
     """`dtype` if it is one that a tensor can have."""
     wanted: np.dtype[Any] = np.dtype(dtype)
-    if wanted not in (np.float32, np.float64):
+    if wanted not in _DTYPES:
         raise ShapeError(f"the dtype of a tensor is float32 or float64, not {wanted}")
     return wanted
 
 
 def _float_array(data: Any, dtype: Any) -> Array:
     """`data` as a floating array: float32 unless it is float64 already or a dtype is asked for."""
+    if dtype is None and type(data) is np.ndarray and data.dtype in _DTYPES:
+        return data
     if isinstance(data, Tensor):
         data = data._data
     try:
@@ -134,6 +116,7 @@ class Tensor:
     # Most tensors are results that live for one step, so what few of them use is set here.
     _grad: Array | None = None
     _version = 0  # how often the values were changed in place
+    _depth = 0  # more than that of every tensor that led here
     name = ""
     __array_priority__ = 1000.0
 
@@ -473,28 +456,35 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
 
 def apply(function: Function, *inputs: Tensor) -> Tensor:
     """Run `function` on tensors, growing the graph if any of them requires a gradient."""
+    arrays: list[Array] = []
+    versions: list[int] = []
+    depth = 0  # while none of them requires a gradient
+    for t in inputs:
+        arrays.append(t._data)
+        versions.append(t._version)
+        if t.requires_grad and t._depth >= depth:
+            depth = t._depth + 1
     k = kernels.get()
-    first = inputs[0]._data
-    if first.ndim == 0 and not k.recording:
+    if not arrays[0].ndim and not k.recording:
         k = SCALAR_KERNELS
     try:
-        output, saved = function.forward(k, *[t._data for t in inputs])
+        output, saved = function.forward(k, *arrays)
     except ValueError as error:
         shapes = " and ".join(str(t.shape) for t in inputs)
         raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
-    if type(output) is not np.ndarray:
-        output = np.asarray(output)
-    if _grad_enabled.get():
-        requires_grad, depth = False, 0
-        for t in inputs:
-            if t.requires_grad:
-                requires_grad = True
-                node = t._node
-                if node is not None and node.depth >= depth:
-                    depth = node.depth + 1
-        if requires_grad:
-            return Tensor._of(output, True, Node(function, inputs, saved, depth))
-    return Tensor._of(output, False, None)
+    result = _new(Tensor)
+    result._data = output if type(output) is np.ndarray else np.asarray(output)
+    if depth and _grad_enabled.get():
+        result._node = Node(function, inputs, saved, versions)
+        result._depth = depth
+        result.requires_grad = True
+    else:
+        result._node = None
+        result.requires_grad = False
+    return result
+
+
+_new = object.__new__  # without the checks of `Tensor.__init__`
 
 
 def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
@@ -505,7 +495,9 @@ def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
                 f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
                 "from; call it on a loss of one element, or pass grad of that shape"
             )
-        return kernels.get().constant(np.ones_like(tensor._data))
+        one = np.empty(tensor._data.shape, tensor._data.dtype)  # np.ones takes three times as long
+        one.fill(1)
+        return kernels.get().constant(one)
     start = grad._data if isinstance(grad, Tensor) else np.asarray(grad)
     if start.shape != tensor._data.shape:
         raise ShapeError(
@@ -514,65 +506,74 @@ def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
     return start.astype(tensor._data.dtype, copy=False)
 
 
-def nodes_before(output: Tensor, stop: Tensor | None = None) -> list[Node]:
-    """The nodes that led to `output` (up to `stop`), each before those that it used."""
-    first = None if output is stop else output._node
-    if first is None:
-        return []
-    seen = {first}
-    nodes = [first]
-    for node in nodes:  # grows while it is walked
-        for t in node.inputs:
-            before = t._node
-            if before is not None and t is not stop and before not in seen:
-                seen.add(before)
-                nodes.append(before)
-    nodes.sort(key=_DEPTH, reverse=True)
-    return nodes
-
-
-_DEPTH = attrgetter("depth")
-
-
 def backpropagate(
-    output: Tensor, grad: Array, *, stop: Tensor | None = None, retain_graph: bool = False
+    output: Tensor,
+    grad: Array,
+    *,
+    stop: Tensor | None = None,
+    retain_graph: bool = False,
+    visit: Callable[[Node, Array, F.base.Gradients], None] | None = None,
 ) -> list[tuple[Tensor, Array]]:
     """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
 
     Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
-    `retain_grad()`) with the gradient that this walk found, in an array of its own.
+    `retain_grad()`) with the gradient that this walk found, in an array of its own. `visit` is
+    shown every node with the gradient of its output and what it sends to each of its inputs.
+
+    Raises:
+        GraphError: the graph was freed, or a tensor was changed since it was used.
     """
-    nodes = nodes_before(output, stop)
     k = kernels.get()
-    if not nodes:
+    last = output._node
+    if last is None or output is stop:
         return [(output, k.copy(grad))]
-    inner: dict[Node, Array] = {nodes[0]: grad}
-    leaves: dict[int, tuple[Tensor, Array]] = {}
-    found: list[tuple[Tensor, Array]] = []
-    for node in nodes:
-        gradient = inner.pop(node, None)
-        if gradient is None:
-            continue
+    # The deepest goes first: all that used its output are deeper, so its gradient is complete.
+    waiting = [(0, 0, last)]  # a heap of (-depth, order of arrival, node)
+    arrived = 0
+    inner: dict[Node, Array] = {last: grad}
+    leaves: dict[Tensor, Array] = {}
+    retained: list[tuple[Tensor, Array]] = []
+    while waiting:
+        node = heappop(waiting)[2]
+        grad = inner.pop(node)
+        if node.saved is FREED:
+            raise GraphError(
+                "the graph was freed by an earlier backward(); "
+                "call backward(retain_graph=True) the first time to walk it twice"
+            )
         if node.retained is not None:
-            found.append((node.retained, k.copy(gradient)))
-        inputs = node.inputs
-        needs = [t.requires_grad or t is stop for t in inputs]
-        gradients = node.gradients(gradient, needs)
+            retained.append((node.retained, k.copy(grad)))
+        function, inputs, needs = node.function, node.inputs, []
+        for t, version in zip(inputs, node.versions):  # noqa: B905 (time)
+            if t._version != version:
+                raise GraphError(
+                    f"{t.name or 'a tensor'} of shape {t.shape} was changed after "
+                    "the forward pass that used it, so its gradient would be wrong; "
+                    "run the forward pass again, or update parameters after backward()"
+                )
+            needs.append(t.requires_grad or t is stop)
+        scalar = not (grad.ndim or k.recording)
+        gradients = function.backward(SCALAR_KERNELS if scalar else k, grad, node.saved, needs)
+        if visit is not None:
+            visit(node, grad, gradients)
         for t, needed, g in zip(inputs, needs, gradients):  # noqa: B905 (time)
-            if not needed or g is None:
+            if g is None or not needed:
                 continue
             before = t._node
-            if before is not None and t is not stop:
-                known = inner.get(before)
-                inner[before] = g if known is None else np.asarray(k.add(known, g))
-                continue
-            if g.dtype is not t._data.dtype:
-                g = k.cast(g, dtype=t._data.dtype)
-            if id(t) in leaves:
-                g = np.asarray(k.add(leaves[id(t)][1], g))
-            elif node.function.passes_gradient_on:
-                g = k.copy(g)  # it may share its memory with other gradients
-            leaves[id(t)] = (t, g)
+            if before is None or t is stop:
+                if g.dtype is not t._data.dtype:
+                    g = k.cast(g, dtype=t._data.dtype)
+                if t in leaves:
+                    g = np.asarray(k.add(leaves[t], g))
+                elif function.passes_gradient_on:
+                    g = k.copy(g)  # it may share its memory with other gradients
+                leaves[t] = g
+            elif before in inner:
+                inner[before] = np.asarray(k.add(inner[before], g))
+            else:
+                inner[before] = g
+                arrived += 1
+                heappush(waiting, (-t._depth, arrived, before))
         if not retain_graph:
             node.saved, node.inputs = FREED, ()
-    return [*found, *leaves.values()]
+    return [*retained, *leaves.items()]

@@ -13,7 +13,7 @@ rule obeys three laws:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +28,12 @@ Gradients = Sequence[Array | None]
 clip_ufunc: Any = getattr(umath, "clip", np.clip)
 _add_up: Any = np.add.reduce  # whose types leave out=None out
 _largest: Any = np.maximum.reduce
+# Arrays of one number, which ufuncs take in half the time of Python's. float64 stays float64.
+_ZERO, _INFINITY = np.array(0.0, np.float32), np.array(np.inf, np.float32)
+
+# Where overflow is no cause to warn: running in a copy of it takes a tenth of np.errstate's time.
+_SILENT = Context()
+_SILENT.run(np.seterr, over="ignore")
 
 
 class Kernels:
@@ -114,14 +120,13 @@ class Kernels:
     @staticmethod
     def positive_part(x: Array, *, out: Array | None = None) -> Array:
         """max(x, 0), with NaN kept."""
-        result: Array = clip_ufunc(x, 0.0, np.inf, out)
+        result: Array = clip_ufunc(x, _ZERO, _INFINITY, out)
         return result
 
     @staticmethod
     def saturating_exp(x: Array, *, out: Array | None = None) -> Array:
         """eˣ where overflow to infinity is as good as any large number, and no cause to warn."""
-        with np.errstate(over="ignore"):
-            result: Array = np.exp(x, out=out)
+        result: Array = _SILENT.copy().run(np.exp, x, out)
         return result
 
     @staticmethod
@@ -195,10 +200,10 @@ class Kernels:
         That is the order in which matrix products read it fastest.
         """
         n, d = x.shape
-        wide = np.empty((d + 1, n), x.dtype).T
-        wide[:, :d] = x
-        wide[:, d] = 1
-        return wide
+        tall = np.empty((d + 1, n), x.dtype)
+        tall[:d] = x.T
+        tall[d] = 1
+        return tall.T
 
 
 def is_basic_index(index: Any) -> bool:

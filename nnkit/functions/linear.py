@@ -57,13 +57,15 @@ class Linear(Function):
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         x, weight, bias = inputs
         wide = k.with_ones(x)
-        return k.dot(self._parameters(k, weight, bias), wide.T).T, (wide, weight)
-
-    def _parameters(self, k: Kernels, weight: Array, bias: Array) -> Array:
-        """W and b side by side, (out, in + 1): a view where they are neighbours in memory."""
         known = self._joined
         if known is not None and known[0] is weight and known[1] is bias:
-            return known[2]
+            both = known[2]
+        else:
+            both = self._join(k, weight, bias)
+        return k.dot(both, wide.T).T, (wide, weight)
+
+    def _join(self, k: Kernels, weight: Array, bias: Array) -> Array:
+        """W and b side by side, (out, in + 1): a view where they are neighbours in memory."""
         view = over_both(weight.T, bias)
         if view is None:
             return k.concatenate(weight.T, bias[None], axis=0).T

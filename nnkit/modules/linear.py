@@ -68,10 +68,11 @@ class Linear(Module):
         if self.in_features is not None:
             self._create(self.in_features)
 
-    def _create(self, in_features: int) -> None:
-        """Parameters for this number of inputs, drawn."""
+    def _create(self, in_features: int) -> Parameter:
+        """Parameters for this number of inputs, drawn; returns the weight."""
         self._allocate(in_features)
         self._initialize(np.random.default_rng() if self._generator is None else self._generator)
+        return self.weights
 
     def _allocate(self, in_features: int) -> None:
         """Parameters of zeros, in one block: the bias right below Wᵀ."""
@@ -105,20 +106,23 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shape = x._data.shape
-        if self.weight is None and shape:
-            self._create(shape[-1])
+        weight = self.weight
+        if weight is None and shape:
+            weight = self._create(shape[-1])
         if not shape or shape[-1] != self.in_features:
             raise ShapeError(
                 f"{type(self).__name__} expected inputs of shape (examples, {self.in_features}), "
                 f"got {shape}"
             )
-        assert self.weight is not None
-        x = x.astype(self.weight._data.dtype)
-        rows = x if len(shape) == 2 else x.reshape(-1, shape[-1])
+        assert weight is not None
+        if x._data.dtype is not weight._data.dtype:
+            x = x.astype(weight._data.dtype)
+        if len(shape) != 2:
+            x = x.reshape(-1, shape[-1])
         if self.bias is None:
-            y = apply(_WITHOUT_BIAS, rows, self.weight)
+            y = apply(_WITHOUT_BIAS, x, weight)
         else:
-            y = apply(self._function, rows, self.weight, self.bias)
+            y = apply(self._function, x, weight, self.bias)
         if len(shape) != 2:
             y = y.reshape(*shape[:-1], self.out_features)
         return y if self.activation is None else self.activation(y)

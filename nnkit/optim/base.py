@@ -20,6 +20,8 @@ from ..functions.memory import aligned, view_like
 from ..tensor import Parameter, Tensor
 
 Numbers = dict[str, Any]
+#: A stretch of elements, and the parameters, gradients and memory there.
+Cut = tuple[slice, Array, Array, Array]
 
 #: Elements that a rule works on at a time, so that its vectors stay in the processor's cache.
 BLOCK = 16_384
@@ -85,6 +87,8 @@ class Optimizer:
         self.memory[...] = self.memory_start
         self._views: list[Array] = []
         self._gradient_views: list[Array] = []
+        self._present: list[bool] = []
+        self._cuts: list[Cut] = []
         self.pack()
 
     # The learning rate and the other options ------------------------------------------------
@@ -132,21 +136,21 @@ class Optimizer:
     def step(self) -> None:
         """Change every parameter that has a gradient by the rule."""
         self.pack()
-        present = [p._grad is not None for p in self.parameters]
-        for parameter, view in zip(self.parameters, self._gradient_views, strict=True):
-            if parameter._grad is None:
+        present = []
+        for parameter, view in zip(self.parameters, self._gradient_views):  # noqa: B905 (time)
+            gradient = parameter._grad
+            present.append(gradient is not None)
+            if gradient is None:
                 view[...] = 0
             else:
-                view[...] = parameter._grad
+                view[...] = gradient
                 parameter._version += 1
         self.steps += 1
         if self.steps % FLUSH_EVERY == 0:
             self.flush()
         dtype = self.flat.dtype
-        numbers = {
-            name: np.array(value, dtype)
-            for name, value in self.numbers(self.option("lr"), float(self.steps)).items()
-        }
+        numbers = self.numbers(self.option("lr"), float(self.steps))
+        numbers = {name: np.array(value, dtype) for name, value in numbers.items()}
         self.change(kernels.get(), present, numbers)
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
@@ -160,13 +164,12 @@ class Optimizer:
             scale = k.divide(self.clip_norm, k.add(norm, 1e-6))
             k.multiply(g, k.minimum(scale, 1.0), out=g)
         decay, l1 = self.option("weight_decay"), self.option("l1")
-        spans = [(0, self.flat.size)] if all(present) else self._spans(present)
-        blocks = [(low, stop) for start, stop in spans for low in range(start, stop, BLOCK)]
-        for low, stop in blocks:
-            part = slice(low, min(low + BLOCK, stop))
-            p, gradient, memory = self.flat[part], self.gradient[:, part], self.memory[:, part]
-            cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
-            if differs_from_zero(decay) or differs_from_zero(l1):
+        penalised = differs_from_zero(decay) or differs_from_zero(l1)
+        for part, p, gradient, memory in self._blocks(present):
+            cut = numbers
+            if len(self.param_groups) > 1:  # there may be vectors among them
+                cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
+            if penalised:
                 self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
             self.update(k, p, gradient, memory, cut)
 
@@ -199,10 +202,12 @@ class Optimizer:
 
     def pack(self) -> None:
         """Make the parameters views of one vector, unless they are already."""
-        if self._views and all(
-            p._data is v for p, v in zip(self.parameters, self._views, strict=True)
-        ):
-            return
+        for p, view in zip(self.parameters, self._views):  # noqa: B905 (there may be none yet)
+            if p._data is not view:
+                break
+        else:
+            if self._views:
+                return
         self._views, self._gradient_views = [], []
         start = 0
         for p in self.parameters:
@@ -216,6 +221,19 @@ class Optimizer:
             self._views.append(view)
             self._gradient_views.append(view_like(view, self.gradient[0, start : start + p.size]))
             start += p.size
+
+    def _blocks(self, present: list[bool]) -> list[Cut]:
+        """Where to work: all parameters that have a gradient, in pieces of up to `BLOCK`."""
+        if present != self._present:  # which hardly changes from step to step
+            spans = self._spans(present)
+            parts = [
+                slice(low, min(low + BLOCK, stop))
+                for start, stop in spans
+                for low in range(start, stop, BLOCK)
+            ]
+            self._cuts = [(i, self.flat[i], self.gradient[:, i], self.memory[:, i]) for i in parts]
+            self._present = present
+        return self._cuts
 
     def _spans(self, present: list[bool]) -> list[tuple[int, int]]:
         """Runs of neighbouring elements whose parameters have a gradient."""
@@ -243,6 +261,10 @@ class Optimizer:
             )
         self.memory[...] = memory
         self.steps = steps
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy of a view is no view: copied optimizers pack their parameters anew.
+        return self.__dict__ | {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"

@@ -115,7 +115,7 @@ class Adam(Optimizer):
         self._decay: dict[int, Array] = {}
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
-        b1, b2 = self.betas
+        b1, b2 = self._betas
         scale = np.sqrt((1 - _powers(b2, step)) / (1 - b2))
         return {
             "rate": lr * (scale * ((1 - b1) / (1 - _powers(b1, step)))),

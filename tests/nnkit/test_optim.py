@@ -1,5 +1,8 @@
 """Optimizers: step by step against PyTorch, and well behaved around the rule."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -514,6 +517,22 @@ class TestPacking:
         p.grad, q.grad = np.ones((2, 2)), np.zeros(2)
         optimizer.step()
         np.testing.assert_array_equal(p.data, np.zeros((2, 2)))
+
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+    def test_copied_with_its_parameters_it_changes_the_copies(self, copied):
+        (p,) = parameters(4)
+        optimizer = nn.Adam([p], lr=0.1)
+        give_gradients([p], 0)
+        optimizer.step()
+        (q,), other = copied(([p], optimizer))
+        give_gradients([p, q], 1)
+        q.grad = p.grad
+        before = p.data.copy()
+        other.step()
+        np.testing.assert_array_equal(p.data, before)
+        optimizer.step()
+        assert (p.data != before).all()
+        assert_same_bits(q.data, p.data)
 
     def test_two_optimizers_on_the_same_parameters(self):
         """They take turns; the last one made does not cut the first one off."""
