@@ -159,6 +159,7 @@ if TYPE_CHECKING:
         Dataset,
         DatasetInfo,
         Standardizer,
+        from_formula,
         from_points,
         from_values,
         k_folds,
@@ -173,45 +174,50 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .predictor import Predictor
     from .serialization import Archive, load_archive, save_archive
+    from .validation import cross_validate
+    from .walkthrough import walk_through, walk_through_expression
 
-#: What is imported at its first use: data, files, experiments.
+#: What is imported at its first use: data, files, experiments, walks through a formula.
 _NAMES = {
     "config": "ExperimentConfig LayerConfig recommended",
     "datasets": (
-        "DATASETS Dataset DatasetInfo FEATURES Standardizer from_points from_values k_folds "
-        "make_dataset make_features random_points read_csv split to_csv twospirals"
+        "DATASETS Dataset DatasetInfo FEATURES Standardizer from_formula from_points from_values "
+        "k_folds make_dataset make_features random_points read_csv split to_csv twospirals"
     ),
     "experiment": "Experiment",
     "predictor": "Predictor",
     "serialization": "Archive load_archive save_archive",
+    "validation": "cross_validate",
+    "walkthrough": "walk_through walk_through_expression",
 }
 _LATER = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "ACTIVATIONS", "DATASETS", "ELU", "FEATURES", "GELU", "INITIALIZERS", "L1", "LOSSES", "MSE",
-    "OPTIMIZERS", "SCHEDULES", "SGD", "AdaDelta", "AdaGrad", "Adadelta", "Adagrad", "Adam",
-    "AdamW", "Archive", "BCELoss", "BCEWithLogitsLoss", "BatchNorm", "BinaryCrossEntropy",
+    "OPTIMIZERS", "SCHEDULES", "SGD", "AdaDelta", "AdaGrad", "Adadelta", "Adagrad", "Adam", "AdamW",
+    "Archive", "BCELoss", "BCEWithLogitsLoss", "BatchNorm", "BinaryCrossEntropy",
     "BinaryCrossEntropyWithLogits", "CalibrationCurve", "ConfigError", "CosineAnnealingLR",
     "CrossEntropy", "CrossEntropyLoss", "DataError", "Dataset", "DatasetInfo", "Dense", "Dropout",
     "Experiment", "ExperimentConfig", "ExponentialLR", "ExpressionError", "FileError", "Flatten",
     "GradientEntry", "GradientReport", "Graph", "GraphEdge", "GraphError", "GraphNode", "Hinge",
     "HingeLoss", "Huber", "HuberLoss", "Identity", "L1Loss", "Layer", "LayerConfig", "LayerNorm",
     "LeakyReLU", "Linear", "LinearLR", "LinearWarmup", "LogSoftmax", "Loss", "MSELoss", "Module",
-    "NeuralNetwork", "NnkitError", "OneCycleLR", "Optimizer", "Parameter", "Predictor",
-    "Progress", "RMSprop", "ReLU", "ReduceLROnPlateau", "RocCurve", "Schedule", "Sequential",
-    "ShapeError", "SiLU", "Sigmoid", "Sine", "Softmax", "Softplus", "Standardizer", "StepLR",
-    "Tanh", "Tensor", "TrainingStep", "absolute", "accuracy", "binary_cross_entropy_loss",
+    "NeuralNetwork", "NnkitError", "OneCycleLR", "Optimizer", "Parameter", "Predictor", "Progress",
+    "RMSprop", "ReLU", "ReduceLROnPlateau", "RocCurve", "Schedule", "Sequential", "ShapeError",
+    "SiLU", "Sigmoid", "Sine", "Softmax", "Softplus", "Standardizer", "StepLR", "Tanh", "Tensor",
+    "TrainingStep", "absolute", "accuracy", "binary_cross_entropy_loss",
     "binary_cross_entropy_with_logits", "calibration_curve", "clip", "clip_grad_norm_",
     "clip_grad_value_", "concatenate", "confusion_matrix", "cos", "create_network",
-    "cross_entropy_loss", "elu", "evaluate", "exp", "f1_score", "fit", "from_points",
-    "from_values", "gelu", "gradient_check", "hinge_loss", "huber_loss", "identity", "k_folds",
-    "l1_loss", "leaky_relu", "load_archive", "log", "log_softmax", "make_dataset",
-    "make_features", "maximum", "mean_absolute_error", "mean_squared_error", "minimum",
-    "mse_loss", "no_grad", "power", "precision", "r2_score", "random_points", "read_csv",
-    "read_graph", "recall", "recommended", "relu", "roc_auc", "roc_curve",
-    "root_mean_squared_error", "save_archive", "sigmoid", "silu", "sin", "sine", "softmax",
-    "softplus", "split", "sqrt", "stack", "tanh", "to_csv", "train_epochs", "train_one_step",
-    "twospirals", "update_module", "where",
+    "cross_entropy_loss", "cross_validate", "elu", "evaluate", "exp", "f1_score", "fit",
+    "from_formula", "from_points", "from_values", "gelu", "gradient_check", "hinge_loss",
+    "huber_loss", "identity", "k_folds", "l1_loss", "leaky_relu", "load_archive", "log",
+    "log_softmax", "make_dataset", "make_features", "maximum", "mean_absolute_error",
+    "mean_squared_error", "minimum", "mse_loss", "no_grad", "power", "precision", "r2_score",
+    "random_points", "read_csv", "read_graph", "recall", "recommended", "relu", "roc_auc",
+    "roc_curve", "root_mean_squared_error", "save_archive", "sigmoid", "silu", "sin", "sine",
+    "softmax", "softplus", "split", "sqrt", "stack", "tanh", "to_csv", "train_epochs",
+    "train_one_step", "twospirals", "update_module", "walk_through", "walk_through_expression",
+    "where",
 ]  # fmt: skip
 
 

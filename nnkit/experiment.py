@@ -226,6 +226,9 @@ class Experiment:
     def change(self, **settings: Any) -> None:
         """Change settings that act while training goes on; the history remembers when.
 
+        A learning rate with a schedule is where that starts from (or its peak, in one cycle): the
+        schedule goes on from the present epoch as if it had been so from the first.
+
         Raises:
             ConfigError: a setting that needs a new experiment, or a value out of range.
         """
@@ -247,9 +250,10 @@ class Experiment:
             group["l1"] = config.l1 if penalised else 0.0
             group["weight_decay"] = own_decay(config) + (config.l2 if penalised else 0.0)
         optimizer.clip_norm = config.clip_norm or None
-        if "learning_rate" in changed:
+        if "learning_rate" in changed and self._schedule is not None:
+            self._schedule.rebase(config.learning_rate)
+        elif "learning_rate" in changed:
             optimizer.lr = config.learning_rate
-            self._schedule = make_schedule(config, optimizer)
         if self.status in ("diverged", "stopped"):
             self.status, self.message = "paused", ""
 

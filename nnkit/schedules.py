@@ -29,7 +29,8 @@ class Schedule:
         optimizer: whose learning rates are set, each group's from its own base rate: the rate it
             had when the schedule was made.
 
-    `base_lrs` may be assigned to while training, to shift the whole schedule.
+    `base_lrs` may be assigned to while training, to shift the whole schedule from the next step on;
+    `rebase` shifts it at once.
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -52,6 +53,20 @@ class Schedule:
     def _apply(self) -> None:
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = self.rate(base, self.last_epoch)
+
+    def rebase(self, lr: float) -> None:
+        """Go on from the present step as if the base rate of every group had been `lr`.
+
+        >>> from nnkit import SGD, Parameter
+        >>> optimizer = SGD([Parameter([0.0])], lr=1.0)
+        >>> schedule = ExponentialLR(optimizer, gamma=0.5)
+        >>> schedule.step()
+        >>> schedule.rebase(0.1)
+        >>> optimizer.lr
+        0.05
+        """
+        self.base_lrs = [_positive("lr", lr)] * len(self.base_lrs)
+        self._apply()
 
     def get_last_lr(self) -> list[float]:
         """The learning rates now in force, one a group."""
@@ -216,6 +231,11 @@ class OneCycleLR(Schedule):
         start = self.max_lr / self.div_factor
         return self._between(start, self.max_lr, start / self.final_div_factor, t)
 
+    def rebase(self, lr: float) -> None:
+        """Go on from the present step as if `max_lr` had been `lr`."""
+        self.max_lr = _positive("lr", lr)
+        super().rebase(lr)
+
     def momentum(self, t: int) -> float:
         """The momentum after `t` steps, where it is cycled."""
         return self._between(self.max_momentum, self.base_momentum, self.max_momentum, t)
@@ -316,6 +336,13 @@ class ReduceLROnPlateau(Schedule):
             new = max(group["lr"] * self.factor, self.min_lr)
             if group["lr"] - new > self.eps:
                 group["lr"] = new
+
+    def rebase(self, lr: float) -> None:
+        """Go on as if the base rate of every group had been `lr`: reductions so far stay."""
+        _positive("lr", lr)
+        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr * (group["lr"] / base if base else 1.0)
+        super().rebase(lr)
 
     def _apply(self) -> None:
         """Nothing: the rates in force are the state."""

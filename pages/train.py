@@ -10,10 +10,14 @@ top, status, layers = st.container(), st.container(), st.container()
 grid = st.grid(2, min_column_width=430, gap="small")
 network = grid.cell()
 with grid.cell():
-    drawing, output, below = st.container(), st.container(), st.container()
+    drawing, charts = st.container(), st.container()
 
 # The frame first: Pause is seen to act before all the controls have been made again.
-training.live(training.Places(status, network, output, below))
+training.live(status)
+with network:
+    training.network()
+with charts:
+    training.charts()
 
 with top:
     toolbar.run_row(partial(training.weights_file, state.session()))

@@ -12,8 +12,8 @@ from pages.parts import state, views
 from pages.parts.network_view import NetworkEvent
 
 
-def apply(event: NetworkEvent) -> bool:
-    """Do what the visitor did in the network view; whether more than the view has to follow.
+def apply(event: NetworkEvent) -> None:
+    """Do what the visitor did in the network view.
 
     Raises:
         ConfigError: it cannot be; nothing has changed.
@@ -22,7 +22,6 @@ def apply(event: NetworkEvent) -> bool:
         case NetworkEvent("select", layer=layer, unit=unit):
             chosen = None if layer is None or unit is None else (layer, unit)
             state.session().selected = chosen
-            return False
         case NetworkEvent("add_layer", at=int(at)):
             add_layer(at)
         case NetworkEvent("remove_layer", layer=int(layer)):
@@ -41,7 +40,6 @@ def apply(event: NetworkEvent) -> bool:
             set_weight(layer, unit, source, float(event.value or 0))
         case NetworkEvent("set_bias", layer=int(layer), unit=int(unit)):
             set_bias(layer, unit, float(event.value or 0))
-    return True
 
 
 def _layers() -> tuple[LayerConfig, ...]:

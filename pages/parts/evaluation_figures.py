@@ -36,32 +36,9 @@ BARS = 25
 
 
 def plane(experiment: Experiment, data: Dataset, marked: NDArray[np.int64]) -> figures.Figure:
-    """The network's output under the points of `data`, with the rows `marked` ringed.
-
-    With one input and classes, the points stand on a line for each class.
-    """
-    inputs, names = data.inputs, views.input_names(experiment)
-    where, far = views.extent(experiment), views.reach(experiment)
-    if inputs.shape[1] == 1 and data.task == "regression":
-        x = np.linspace(-far, far, 240, dtype=np.float32)
-        points = (inputs, data.targets)
-        figure = figures.regression_curve(x, experiment.grid(240, far), points, input_name=names[0])
-        return ringed(figure, np.column_stack((inputs, data.targets))[marked])
-    grid = experiment.grid(views.RESOLUTION, far)
-    if inputs.shape[1] == 1:
-        grid = np.repeat(grid[None], len(grid), axis=0)
-        inputs = np.column_stack((inputs, data.targets))
-        names, where = (*names, "class"), (-far, far, -0.6, data.classes - 0.4)
-    else:
-        inputs = inputs[:, experiment.shown_inputs]
-    points = (inputs, data.targets)
-    if data.task == "regression":
-        figure = figures.regression_surface(grid, where, points, input_names=names)
-    else:
-        figure = figures.decision_boundary(
-            grid, where, points, class_names=data.class_names, input_names=names
-        )
-    return ringed(figure, inputs[marked])
+    """The network's output under the points of `data`, with the rows `marked` ringed."""
+    figure = views.output_over(experiment, data)
+    return ringed(figure, views.places(experiment, data)[marked])
 
 
 def ringed(figure: figures.Figure, points: NDArray[Any]) -> figures.Figure:

@@ -98,7 +98,12 @@ def line(x: NDArray[Any], y: NDArray[Any], name: str, colour: str) -> dict[str, 
 
 
 def curve(
-    x: NDArray[Any], y: NDArray[Any], name: str, colour: str, width: float = 1.5
+    x: NDArray[Any],
+    y: NDArray[Any],
+    name: str,
+    colour: str,
+    width: float = 1.5,
+    dash: str = "solid",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """A line that is quick to move: a shape to see, and an unseen trace to answer the mouse.
 
@@ -109,7 +114,7 @@ def curve(
     commands[:1] = "M"
     steps = zip(commands.tolist(), x.tolist(), y.tolist(), finite.tolist(), strict=True)
     path = "".join(f"{command}{a:.6g},{b:.6g}" for command, a, b, shown in steps if shown)
-    shape: dict[str, Any] = {"name": name, "line": {"color": colour, "width": width}}
+    shape: dict[str, Any] = {"name": name, "line": {"color": colour, "width": width, "dash": dash}}
     if finite.sum() == 1:
         at = int(np.argmax(finite))
         shape |= {"type": "circle", "x0": -2, "x1": 2, "y0": -2, "y1": 2, "fillcolor": colour}

@@ -144,8 +144,12 @@ def regression_curve(
     test: Points | None = None,
     *,
     input_name: str = "x",
+    output_name: str = "target",
 ) -> Figure:
-    """Fitted curve over the data, for one input; here inputs have shape (n,) or (n, 1)."""
+    """Fitted curve over the data, for one input; here inputs have shape (n,) or (n, 1).
+
+    The axis goes as far as the data; where there are none, as far as the curve.
+    """
     shape, unseen = curve(np.ravel(x), np.ravel(predicted), "prediction", TEXT, width=2.5)
     traces = [unseen]
     for points, name, hollow in ((train, "train", False), (test, "test", True)):
@@ -154,12 +158,60 @@ def regression_curve(
             both = both[sample(len(both), MAX_POINTS)]
             traces.append(markers(both, name, POSITIVE, hollow=hollow))
     targets = np.concatenate([np.ravel(part[1]) for part in (train, test) if part is not None])
+    reach = 1.1 * round_up(largest(predicted))
     chart = layout(
         xaxis=axis(safe_text(input_name), [float(np.min(x)), float(np.max(x))], showgrid=False),
-        yaxis=axis("target", padded(targets), nticks=6),
+        yaxis=axis(output_name, padded(targets) if len(targets) else [-reach, reach], nticks=6),
         shapes=[shape],
     )
     return {"data": traces, "layout": chart}
+
+
+def weight_bars(names: Sequence[str], values: NDArray[Any], *, title: str) -> Figure:
+    """A bar for each number, of the colour of its sign, in the order given.
+
+    Numbers that are not finite have no bar.
+    """
+    heights = np.where(np.isfinite(values), values, 0)
+    bars = [
+        {
+            "type": "rect",
+            "x0": place - 0.4,
+            "x1": place + 0.4,
+            "y0": 0,
+            "y1": float(height),
+            "fillcolor": POSITIVE if height > 0 else NEGATIVE,
+            "line": {"width": 0},
+        }
+        for place, height in enumerate(heights)
+    ]
+    unseen = {
+        "type": "bar",
+        "x": np.arange(len(values)),
+        "y": heights,
+        "hovertext": [safe_text(name) for name in names],
+        "hovertemplate": "%{hovertext} %{y:.4~g}<extra></extra>",
+        "opacity": 0,
+        "showlegend": False,
+    }
+    limit = round_up(largest(heights))
+    step = -(-len(names) // 9)  # as many names as there is room for
+    chart = layout(
+        xaxis=axis(
+            "",
+            [-0.6, len(names) - 0.4],
+            showgrid=False,
+            tickvals=list(range(0, len(names), step)),
+            ticktext=[safe_text(name, 10) for name in names[::step]],
+        ),
+        yaxis=axis("", [-limit, limit], tickvals=[-limit, 0, limit]),
+        shapes=bars,
+        margin={"l": 46, "r": 8, "t": 20, "b": 22},
+        annotations=[
+            note(safe_text(title), x=0, y=1, xref="paper", yref="paper", yanchor="bottom")
+        ],
+    )
+    return {"data": [unseen], "layout": chart}
 
 
 def _plane(
@@ -306,11 +358,12 @@ def _history(epochs: ArrayLike, series: Sequence[NDArray[Any]], yaxis: dict[str,
     kept = thin(*series)
     x = np.asarray(epochs, dtype=np.float64)[kept]
     shapes, traces, entries = [], [], []
-    for values, (name, colour) in zip(series, (("train", MUTED), ("test", TEXT)), strict=False):
-        shape, unseen = curve(x, values[kept], name, colour)
+    looks = ("train", MUTED, "4px,3px", "– –"), ("test", TEXT, "solid", "—")
+    for values, (name, colour, dash, sign) in zip(series, looks, strict=False):
+        shape, unseen = curve(x, values[kept], name, colour, dash=dash)
         shapes.append(shape)
         traces.append(unseen)
-        entries.append(f'<span style="color:{colour}"><b>—</b> {name}</span>')
+        entries.append(f'<span style="color:{colour}"><b>{sign}</b> {name}</span>')
     last = round_up(max(10.0, x[-1])) if len(x) else 10.0
     chart = layout(
         xaxis=axis("epoch", [0, last], nticks=6, showgrid=False, **UNIFIED_HOVER),

@@ -37,7 +37,6 @@ class Session:
         running: whether Train is on.
         notice: what was chosen for the visitor, or set aside, and why.
         refusal: why the last choice was refused.
-        edited: whether the network was edited in its view, so that the controls have to follow.
         selected: (layer, unit) of the unit shown large.
         custom: data of the visitor's own with their title.
         pace: (seconds, epoch) of the latest frames, for epochs per second.
@@ -50,7 +49,6 @@ class Session:
     running: bool = False
     notice: str = ""
     refusal: str = ""
-    edited: bool = False
     selected: tuple[int, int] | None = None
     custom: tuple[Dataset, str] | None = None
     done: list[Edit] = field(default_factory=list)

@@ -49,6 +49,7 @@ def adopt(
     keep_weights: bool = False,
     kept_units: Mapping[int, Sequence[int]] | None = None,
     why: str = "",
+    title: str = "",
 ) -> None:
     """Make `config` the current experiment; the one before can be brought back by `undo`.
 
@@ -57,11 +58,13 @@ def adopt(
         keep_weights: keep the trained weights that still have a place, and go on training.
         kept_units: which units of a layer those are, where not simply the first ones.
         why: what was chosen and why, to tell the visitor.
+        title: what `data` are called.
 
     Raises:
         ConfigError, DataError: it cannot be; nothing has changed.
     """
     current, old = session(), experiment()
+    custom = (data, title) if data is not None else current.custom
     if data is None and config.dataset == CUSTOM:
         data = _own_data(current)
     touched = bool(old.epoch or old.history.changes)
@@ -70,7 +73,7 @@ def adopt(
     else:
         new = Experiment(config, data)
         current.running = current.running and keep_weights
-    _replace(current, old, new, why or "the change")
+    _replace(current, old, new, custom, why or "the change")
     current.notice = f"{why} {_lost(old, new, keep_weights)}".strip()
 
 
@@ -90,9 +93,17 @@ def _own_data(current: Session) -> Dataset | None:
     return current.custom[0] if current.custom else None
 
 
-def _replace(current: Session, old: Experiment, new: Experiment, title: str) -> None:
-    def use(experiment: Experiment) -> Callable[[], None]:
+def _replace(
+    current: Session,
+    old: Experiment,
+    new: Experiment,
+    custom: tuple[Dataset, str] | None,
+    title: str,
+) -> None:
+    def use(experiment: Experiment, own: tuple[Dataset, str] | None) -> Callable[[], None]:
         def put() -> None:
+            if experiment.config.dataset == CUSTOM:
+                current.custom = own  # the data come back with their title
             if experiment.status == "training":
                 experiment.pause()
             current.experiment = experiment
@@ -107,8 +118,9 @@ def _replace(current: Session, old: Experiment, new: Experiment, title: str) -> 
 
         return put
 
-    use(new)()
-    record(Edit(title, use(old), use(new)))
+    back, forth = use(old, current.custom), use(new, custom)
+    forth()
+    record(Edit(title, back, forth))
 
 
 def record(edit: Edit) -> None:
@@ -215,6 +227,7 @@ def adopt_fitting(
     dimensions: int,
     said: str,
     data: Dataset | None = None,
+    data_title: str = "",
 ) -> None:
     """Adopt `changes`, with features and loss changed too where they no longer fit, and say so."""
     config = experiment().config
@@ -230,11 +243,15 @@ def adopt_fitting(
         plain = possible if dimensions > 2 else tuple(f"x{i + 1}" for i in range(dimensions))
         changes["features"] = plain
         said += f"; the features are its {dimensions} input" + ("s" if dimensions > 1 else "")
-    adopt(config.replace(**changes), data, why=f"{said}.")
+    adopt(config.replace(**changes), data, why=f"{said}.", title=data_title)
 
 
-def use_data(data: Dataset, title: str) -> None:
+def use_data(data: Dataset, title: str, *, standardize: bool | None = None) -> None:
     """Make data of the visitor's own current, with features, loss and output layer to fit.
+
+    Args:
+        title: what the data are called.
+        standardize: by default, if it is so already or scales are far from 1.
 
     Raises:
         ConfigError, DataError: the data cannot be learned from; nothing has changed.
@@ -248,13 +265,14 @@ def use_data(data: Dataset, title: str) -> None:
         "imbalance": 0.0,
         "label_noise": 0.0,
         "outliers": 0.0,
-        "standardize": config.standardize or far,
+        "standardize": config.standardize or far if standardize is None else standardize,
     }
     said = f"{title}: {len(data):,} samples"
-    if changes["standardize"] and not config.standardize:
+    if changes["standardize"] and far and not config.standardize:
         said += "; inputs are standardized, since their scales are far from 1"
-    adopt_fitting(changes, data.classes, data.inputs.shape[1], said, data)
-    session().custom = (data, title)
+    elif not changes["standardize"] and (far or config.standardize):
+        said += "; inputs are not standardized, as you chose"
+    adopt_fitting(changes, data.classes, data.inputs.shape[1], said, data, title)
 
 
 def reset() -> None:

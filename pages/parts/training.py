@@ -1,55 +1,52 @@
-"""Training as it is watched: each tick trains for a moment, then draws one frame of it all."""
+"""Training as it is watched: each tick trains for a moment, then sends one frame of it all.
+
+The views have their places on the page once a run; what they show comes with the frames, so all of
+them stand at the same epoch and stay the same elements.
+"""
 
 from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from nnkit.config import HIDDEN_ACTIVATIONS
-from nnkit.experiment import Experiment
 from pages.parts import controls, editing, state, toolbar, views
-from pages.parts.live_plot import live_plot
-from pages.parts.network_view import NetworkEvent, network_view
-from pages.parts.status import number, run_status
+from pages.parts.live_frame import live_frame
+from pages.parts.live_plot import followed_plot, plot_message
+from pages.parts.network_view import NetworkEvent, network_view, pack_frame
+from pages.parts.status import run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
 INTERVAL = 0.03  # seconds between ticks
 
+ACTIVATIONS = tuple(HIDDEN_ACTIVATIONS)
 NETWORK_HEIGHT = 640
 OUTPUT_HEIGHT = 400
+BESIDE_HEIGHT = 222  # of the output and of a selected unit, side by side
+WEIGHTS_HEIGHT = OUTPUT_HEIGHT - BESIDE_HEIGHT - 14  # so that the losses stay where they are
 LOSS_HEIGHT = 210
 
 
-@dataclass(frozen=True)
-class Places:
-    """Where on the page the parts of a frame go."""
-
-    status: DeltaGenerator
-    network: DeltaGenerator
-    output: DeltaGenerator
-    below: DeltaGenerator
+# ---- frames ------------------------------------------------------------------------------------
 
 
-def live(places: Places) -> None:
-    """Show the experiment, and train it while Train is on."""
+def live(place: DeltaGenerator) -> None:
+    """Show the status, send frames to the views, and train while Train is on."""
     every = INTERVAL if state.session().running else None
-    st.fragment(_tick, run_every=every, key="live")(places)
+    st.fragment(_tick, run_every=every, key="live")(place)
 
 
-def _tick(places: Places) -> None:
+def _tick(place: DeltaGenerator) -> None:
     current = state.session()
-    if current.edited:
-        current.edited = False
-        st.rerun()  # the controls, outside this fragment, follow the network
     was_running = current.running
     if was_running:
         _advance(current)
-    _draw(current, places)
+    with place:
+        live_frame(_status(current), _messages(current), key="frame", live=current.running)
     if was_running and not current.running:
         st.rerun()  # it stopped by itself: Pause becomes Train
 
@@ -75,80 +72,83 @@ def _pace(current: state.Session) -> float:
     return (last - first) / (end - start)
 
 
-def _draw(current: state.Session, places: Places) -> None:
-    experiment, running = current.experiment, current.running
-    with places.status:
-        st.html(
-            run_status(
-                experiment,
-                running=running,
-                pace=_pace(current),
-                notice=current.notice,
-                refusal=current.refusal,
-            )
-        )
-    with places.network:
-        network_view(
-            views.network_frame(experiment, selected=current.selected),
-            key="network",
-            activations=tuple(HIDDEN_ACTIVATIONS),
-            on_event=_on_event,
-            height=NETWORK_HEIGHT,
-            live=running,
-        )
-    with places.output:
-        live_plot(
-            views.output_figure(
-                experiment,
-                show_test=st.session_state.get("show_test", False),
-                discretize=st.session_state.get("discretize", False),
-            ),
-            key="output",
-            height=OUTPUT_HEIGHT,
-            label="The network's output over its inputs, with the data",
-            epoch=experiment.epoch,
-        )
-    with places.below:
-        if current.selected:
-            _unit(experiment, *current.selected)
-        else:
-            live_plot(
-                views.loss_figure(experiment, log_scale=st.session_state.get("log_scale", False)),
-                key="losses",
-                height=LOSS_HEIGHT,
-                label="Train and test loss by epoch",
-                epoch=experiment.epoch,
-            )
+def _status(current: state.Session) -> str:
+    return run_status(
+        current.experiment,
+        running=current.running,
+        pace=_pace(current),
+        notice=current.notice,
+        refusal=current.refusal,
+    )
 
 
-def _unit(experiment: Experiment, layer: int, unit: int) -> None:
-    """The selected unit, large, beside what goes into it."""
-    picture, weights = st.columns([3, 2], gap="small")
-    with picture:
-        live_plot(
-            views.unit_figure(experiment, layer, unit),
-            key="unit",
-            height=LOSS_HEIGHT,
-            label=f"Unit {unit + 1} of layer {layer + 1} over the inputs",
-            epoch=experiment.epoch,
+def _messages(current: state.Session) -> dict[str, bytes]:
+    """What every view is to show, by its key."""
+    experiment, selected = current.experiment, current.selected
+    shown = {name: st.session_state.get(name, False) for name in ("show_test", "discretize")}
+    plots = {
+        "output": (
+            views.output_figure(experiment, **shown),
+            BESIDE_HEIGHT if selected else OUTPUT_HEIGHT,
+            "The network's output over its inputs, with the data",
+        ),
+        "losses": (
+            views.loss_figure(experiment, log_scale=st.session_state.get("log_scale", False)),
+            LOSS_HEIGHT,
+            "Train and test loss by epoch",
+        ),
+    }
+    if selected:
+        name = views.unit_name(experiment, *selected)
+        plots["unit"] = (
+            views.unit_figure(experiment, *selected), BESIDE_HEIGHT, f"{name} over the inputs"
+        )  # fmt: skip
+        plots["weights"] = (
+            views.weights_figure(experiment, *selected),
+            WEIGHTS_HEIGHT,
+            views.weights_in_words(experiment, *selected),
         )
-    with weights:
-        rows = "".join(
-            f"<tr><td>{name}</td><td style='text-align:right'>{number(value)}</td></tr>"
-            for name, value in views.incoming(experiment, layer, unit)[:8]
-        )
-        st.html(
-            "<table style='font-size:0.8rem;font-variant-numeric:tabular-nums;width:100%'>"
-            f"<caption style='text-align:left'>Layer {layer + 1}, unit {unit + 1}: what goes in"
-            f"</caption>{rows}</table>"
-        )
+    messages = {
+        key: plot_message(figure, key=key, height=height, label=label, epoch=experiment.epoch)
+        for key, (figure, height, label) in plots.items()
+    }
+    frame = views.network_frame(experiment, selected=selected)
+    messages["network"] = pack_frame(
+        frame, height=NETWORK_HEIGHT, activations=ACTIVATIONS, live=current.running
+    )
+    return messages
+
+
+# ---- places ------------------------------------------------------------------------------------
+
+
+def network() -> None:
+    """The place of the network view."""
+    current = state.session()
+    frame = views.network_frame(current.experiment, selected=current.selected)
+    network_view(frame, key="network", activations=ACTIVATIONS, on_event=_on_event)
+
+
+def charts() -> None:
+    """The places of the output, of the selected unit beside it, and of the losses below."""
+    experiment, selected = state.experiment(), state.session().selected
+    scaled = experiment.config.task == "regression" and len(experiment.data.input_names) > 1
+    shares = [5, 4] if scaled else [1, 1]  # a colour bar takes room of its own
+    columns = st.columns(shares if selected else 1, gap="small")
+    with columns[0]:
+        followed_plot(key="output", height=BESIDE_HEIGHT if selected else OUTPUT_HEIGHT)
+    if selected:
+        with columns[1]:
+            followed_plot(key="unit", height=BESIDE_HEIGHT)
+    between = st.container()
+    if selected:
+        with between:
+            followed_plot(key="weights", height=WEIGHTS_HEIGHT)
+    followed_plot(key="losses", height=LOSS_HEIGHT)
 
 
 def _on_event(event: NetworkEvent) -> None:
-    def do() -> None:
-        state.session().edited |= editing.apply(event)
-
-    controls.attempt(do)
+    controls.attempt(editing.apply, event)
 
 
 def weights_file(current: state.Session) -> bytes:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.datasets import feature_names
+from nnkit.datasets import Dataset, feature_names
 from nnkit.experiment import Experiment
 from nnkit.predictor import Predictor
 from pages.parts import figures
+from pages.parts.figure_parts import safe_text
 from pages.parts.network_view import LayerView, NetworkFrame
 
 REACH = 1.2
@@ -51,37 +52,56 @@ def input_names(experiment: Experiment) -> tuple[str, ...]:
     return tuple(FEATURE_TITLES.get(name, name) for name in names)
 
 
-def _points(experiment: Experiment, test: bool) -> figures.Points:
-    data = experiment.test_data if test else experiment.train_data
-    inputs = data.inputs
-    return (inputs[:, experiment.shown_inputs] if inputs.shape[1] > 1 else inputs), data.targets
+def places(experiment: Experiment, data: Dataset) -> NDArray[Any]:
+    """Where the rows of `data` stand in the output's figure: (n, 2); one input goes across."""
+    if data.inputs.shape[1] == 1:
+        return np.column_stack((data.inputs, data.targets))
+    return data.inputs[:, experiment.shown_inputs]
+
+
+def _points(experiment: Experiment, data: Dataset) -> figures.Points:
+    flat = data.inputs.shape[1] == 1 and data.task == "regression"  # its targets go upwards anyway
+    return (data.inputs if flat else places(experiment, data)), data.targets
 
 
 def output_figure(
     experiment: Experiment, *, show_test: bool = False, discretize: bool = False
 ) -> figures.Figure:
     """Decision boundary, fitted surface or fitted curve, with the points it was learned from."""
-    far = reach(experiment)
-    train = _points(experiment, False)
-    test = _points(experiment, True) if show_test else None
-    names = input_names(experiment)
-    if len(experiment.data.input_names) == 1:
+    test = experiment.test_data if show_test else None
+    return output_over(experiment, experiment.train_data, test, discretize=discretize)
+
+
+def output_over(
+    experiment: Experiment, data: Dataset, test: Dataset | None = None, *, discretize: bool = False
+) -> figures.Figure:
+    """What the network answers, under the points of `data`, and hollow those of `test`.
+
+    With one input and classes, the points stand on a line for each class.
+    """
+    far, names = reach(experiment), input_names(experiment)
+    one = len(experiment.data.input_names) == 1
+    regression = experiment.config.task == "regression"
+    points = _points(experiment, data)
+    others = None if test is None else _points(experiment, test)
+    if one and regression:
         x = np.linspace(-far, far, 240, dtype=np.float32)
-        predicted = experiment.grid(240, far)
-        return figures.regression_curve(x, predicted, train, test, input_name=names[0])
-    grid = experiment.grid(RESOLUTION, far)
-    where = extent(experiment)
-    if experiment.config.task == "regression":
-        return figures.regression_surface(grid, where, train, test, input_names=names)
-    return figures.decision_boundary(
-        grid,
-        where,
-        train,
-        test,
-        class_names=experiment.data.class_names,
-        input_names=names,
-        discretize=discretize,
+        curve = experiment.grid(240, far)
+        return figures.regression_curve(x, curve, points, others, input_name=names[0])
+    grid, where = experiment.grid(RESOLUTION, far), extent(experiment)
+    if regression:
+        return figures.regression_surface(grid, where, points, others, input_names=names)
+    classes = experiment.data.class_names
+    if one:
+        grid = np.repeat(grid[None], len(grid), axis=0)
+        names, where = (*names, "class"), (-far, far, -0.6, len(classes) - 0.4)
+    figure = figures.decision_boundary(
+        grid, where, points, others, class_names=classes, input_names=names, discretize=discretize
     )
+    if one:
+        ticks = {"tickvals": list(range(len(classes))), "ticktext": list(map(safe_text, classes))}
+        figure["layout"]["yaxis"] |= ticks
+    return figure
 
 
 def loss_figure(experiment: Experiment, *, log_scale: bool = False) -> figures.Figure:
@@ -99,20 +119,45 @@ def unit_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure
     far = reach(experiment)
     x = np.linspace(-far, far, RESOLUTION, dtype=np.float32)
     nothing = (np.empty((0, 1)), np.empty(0))
-    return figures.regression_curve(x, values, nothing, input_name=names[0])
+    return figures.regression_curve(
+        x, values, nothing, input_name=names[0], output_name="activation"
+    )
 
 
-def incoming(experiment: Experiment, layer: int, unit: int) -> list[tuple[str, float]]:
-    """What goes into a unit: its bias, then its weights by their sources, the strongest first."""
+def unit_name(experiment: Experiment, layer: int, unit: int) -> str:
+    """What a unit is called, the output layer coming last."""
+    if layer < len(experiment.config.layers):
+        return f"Layer {layer + 1}, unit {unit + 1}"
+    outputs = experiment.network.linears[-1].weights.shape[0]
+    return f"Output {unit + 1}" if outputs > 1 else "Output"
+
+
+def incoming(experiment: Experiment, layer: int, unit: int) -> dict[str, float]:
+    """What goes into a unit: its bias, then its weights by their sources, in order."""
     linear = experiment.network.linears[layer]
     weights = linear.weights.data[unit]
     if layer:
         names = [f"unit {source + 1}" for source in range(len(weights))]
     else:
         names = [FEATURE_TITLES.get(name, name) for name in experiment.config.features]
-    pairs = zip(names, weights.tolist(), strict=True)
-    strongest = sorted(pairs, key=lambda pair: -abs(pair[1]))
-    return [("bias", float(linear.biases.data[unit])), *strongest]
+    return {
+        "bias": float(linear.biases.data[unit]),
+        **dict(zip(names, weights.tolist(), strict=True)),
+    }
+
+
+def weights_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure:
+    """The weights that go into a unit, and its bias, as bars."""
+    values = incoming(experiment, layer, unit)
+    title = f"{unit_name(experiment, layer, unit)}: what goes in"
+    return figures.weight_bars(list(values), np.array(list(values.values())), title=title)
+
+
+def weights_in_words(experiment: Experiment, layer: int, unit: int) -> str:
+    """The same for screen readers, the strongest first."""
+    strongest = sorted(incoming(experiment, layer, unit).items(), key=lambda pair: -abs(pair[1]))
+    said = ", ".join(f"{name} {value:.3g}" for name, value in strongest)
+    return f"What goes into {unit_name(experiment, layer, unit)}: {said}"
 
 
 def feature_columns(experiment: Experiment) -> list[int]:

@@ -8,7 +8,6 @@ row, a step is overhead (the calls themselves); where it levels off, it is arith
 medians over rounds, on one thread.
 """
 
-
 from __future__ import annotations
 
 import argparse

@@ -467,13 +467,41 @@ class TestChange:
         assert experiment.history.changes == []
         assert_same_run(experiment, trained())
 
-    def test_of_the_rate_starts_its_schedule_anew(self) -> None:
-        experiment = trained(schedule="exponential", schedule_settings={"gamma": 0.5})
-        assert experiment.optimizer.lr == pytest.approx(0.03 * 0.5**5)
+    @pytest.mark.parametrize(
+        ("schedule", "options"),
+        [
+            ("constant", {}),
+            ("step", {"step_size": 2, "gamma": 0.5}),
+            ("exponential", {"gamma": 0.5}),
+            ("cosine", {"epochs": 12}),
+            ("one_cycle", {"epochs": 12}),
+            ("warmup", {"epochs": 12}),
+        ],
+    )
+    def test_of_the_rate_goes_on_in_its_schedule(
+        self, schedule: str, options: dict[str, Any]
+    ) -> None:
+        config = SMALL.replace(schedule=schedule, schedule_settings=options)
+        experiment, so_from_the_first = (
+            Experiment(config),
+            Experiment(config.replace(learning_rate=0.01)),
+        )
+        for _ in zip(experiment.run(epochs=5), so_from_the_first.run(epochs=5), strict=True):
+            pass
         experiment.change(learning_rate=0.01)
-        assert experiment.optimizer.lr == pytest.approx(0.01)
-        experiment.step()
-        assert experiment.optimizer.lr == pytest.approx(0.005)
+        for _ in range(3):
+            assert experiment.optimizer.lr == so_from_the_first.optimizer.lr
+            experiment.step()
+            so_from_the_first.step()
+
+    def test_of_the_rate_keeps_the_reductions_of_a_plateau(self) -> None:
+        settings = {"patience": 1, "factor": 0.5}
+        config = SMALL.replace(schedule="plateau", schedule_settings=settings)
+        experiment = Experiment(config.replace(learning_rate=1e-6, optimizer="sgd", init="zeros"))
+        while experiment.optimizer.lr == 1e-6:
+            experiment.step()
+        experiment.change(learning_rate=4e-6)
+        assert experiment.optimizer.lr == pytest.approx(2e-6)
 
     def test_is_in_the_configuration_that_is_saved(self) -> None:
         experiment = trained()

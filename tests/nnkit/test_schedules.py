@@ -105,6 +105,20 @@ def test_a_new_base_rate_shifts_the_whole_schedule() -> None:
     assert optimizer.lr == 4.0
 
 
+@pytest.mark.parametrize("rate", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("make", [
+    lambda optimizer: ExponentialLR(optimizer, 0.5),
+    lambda optimizer: OneCycleLR(optimizer, 1.0, total_steps=5),
+    ReduceLROnPlateau,
+])  # fmt: skip
+def test_a_base_rate_that_cannot_be_changes_nothing(make: Any, rate: float) -> None:
+    schedule = make(sgd(1.0))
+    before = schedule.state_dict()
+    with pytest.raises(ConfigError, match="lr"):
+        schedule.rebase(rate)
+    assert schedule.state_dict() == before
+
+
 def test_one_cycle_stays_at_its_end() -> None:
     optimizer = sgd()
     schedule = OneCycleLR(optimizer, 1.0, total_steps=5)

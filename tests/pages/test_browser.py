@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 
 import numpy as np
 import pytest
 
+from nnkit.config import ExperimentConfig, LayerConfig
 from nnkit.predictor import Predictor
+from pages.parts.link import PARAMETER, encode
 from tests.pages.browser import Playground, chromium, serving
 
 try:
@@ -182,6 +185,127 @@ def test_layers_are_added_and_removed(playground):
     playground.press("remove_layer")
     playground.page.locator(".st-key-units_2 input").wait_for(state="detached")
     assert playground.status("state") == "ready"
+
+
+EPOCHS = """
+  const network = [...document.querySelectorAll('*')]
+    .map(host => host.shadowRoot?.querySelector('.network')).find(Boolean)
+  const views = () => [
+    document.querySelector('[data-testid=run-status]'), network,
+    ...document.querySelectorAll('.live-plot'),
+  ]
+  const epochs = () => views().map(view => +view.dataset.epoch)
+"""
+
+
+@pytest.mark.parametrize("speed", ["1 epoch a frame", "max"])
+def test_all_views_show_the_same_epoch_and_stay_the_same_while_training(playground, speed):
+    playground.open()
+    playground.page.get_by_role("button", name="Layer 1 unit 2,").click()
+    playground.page.locator(".st-key-weights .live-plot[data-epoch]").wait_for()
+    playground.page.locator(".st-key-speed").get_by_text(speed, exact=True).click()
+    playground.press("train")
+    playground.wait_for("+d.epoch >= 3")
+    before, seen = playground.page.evaluate(
+        f"""async () => {{
+          {EPOCHS}
+          const before = views(), seen = []
+          while (new Set(seen.map(String)).size < 10) {{
+            await new Promise(requestAnimationFrame)
+            seen.push(epochs())
+          }}
+          return [before.every((view, i) => view === views()[i]), seen]
+        }}"""
+    )
+    assert before
+    assert all(len(set(epochs)) == 1 for epochs in seen)
+    assert len(seen[0]) == 6
+    playground.pause()
+
+
+def test_with_reduced_motion_training_is_shown_four_times_a_second(browser, address):
+    context = browser.new_context(reduced_motion="reduce")
+    playground = Playground(context.new_page(), address).open()
+    playground.press("train")
+    playground.wait_for("+d.epoch >= 1")
+    times = playground.page.evaluate(
+        f"""async () => {{
+          {EPOCHS}
+          const times = []
+          for (let last = epochs()[1]; times.length < 4; ) {{
+            const now = await new Promise(requestAnimationFrame)
+            if (epochs()[1] !== last) times.push(now)
+            last = epochs()[1]
+          }}
+          return times
+        }}"""
+    )
+    assert all(late - early > 200 for early, late in itertools.pairwise(times))
+    playground.pause()
+    context.close()
+
+
+def test_zoom_survives_training(playground):
+    playground.open()
+    box = playground.page.locator(".st-key-output .nsewdrag").bounding_box()
+    playground.page.mouse.move(box["x"] + 80, box["y"] + 80)
+    playground.page.mouse.down()
+    playground.page.mouse.move(box["x"] + 200, box["y"] + 200, steps=4)
+    playground.page.mouse.up()
+    across = "document.querySelector('.st-key-output .live-plot')._fullLayout.xaxis.range"
+    playground.page.wait_for_function(f"{across}[0] > -1")
+    zoomed = playground.page.evaluate(across)
+    playground.press("train")
+    playground.wait_for("+d.epoch >= 5")
+    assert playground.page.evaluate(across) == zoomed
+    playground.pause()
+    assert playground.page.evaluate(across) == zoomed
+
+
+def test_a_selected_unit_leaves_the_losses_as_they_are(playground):
+    playground.open()
+    losses = playground.page.locator(".st-key-losses .live-plot[data-epoch]")
+    before = losses.bounding_box()
+    playground.page.get_by_role("button", name="Layer 2 unit 3,").click()
+    playground.page.locator(".st-key-unit .live-plot[data-epoch]").wait_for()
+    playground.settle()
+    after = losses.bounding_box()
+    assert after["width"] == before["width"] and after["height"] == before["height"]
+    assert abs(after["y"] - before["y"]) <= 2
+    playground.page.keyboard.press("Escape")
+    playground.page.locator(".st-key-unit").wait_for(state="detached")
+
+
+def test_a_typed_bias_that_cannot_be_is_refused_with_the_reason(playground):
+    playground.open()
+    loss = playground.status("train-loss")
+    playground.page.get_by_role("button", name="Layer 1 unit 2,").dblclick()
+    field = playground.page.get_by_label("Bias of Layer 1, unit 2")
+    why = playground.page.locator(".editor output")
+    too_large = "at most ±1,000,000"
+    for typed, words in (
+        ("abc", "a number"), ("", "a number"), ("nan", "a number"), ("1e400", too_large),
+        ("-1000001", too_large),
+    ):  # fmt: skip
+        field.fill(typed)
+        expect(why).to_be_empty()
+        field.press("Enter")
+        expect(why).to_contain_text(words)
+        expect(field).to_have_attribute("aria-invalid", "true")
+    assert playground.status("train-loss") == loss
+    field.fill("−0,5")
+    field.press("Enter")
+    playground.page.get_by_role("button", name="Layer 1 unit 2, relu, bias −0.5").wait_for()
+    assert playground.status("train-loss") != loss
+
+
+def test_the_largest_network_is_shown_whole_and_says_what_is_left_out(playground):
+    layers = tuple(LayerConfig(64) for _ in range(10))
+    playground.open(f"?{PARAMETER}={encode(ExperimentConfig(layers=layers))}")
+    scroll = playground.page.locator(".network .scroll")
+    assert scroll.evaluate("element => element.scrollWidth <= element.clientWidth")
+    words = playground.page.locator(".network .note").inner_text()
+    assert "Reduced detail" in words and "strongest" in words and "no buttons" in words
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.live_plot import _message
+from pages.parts.live_plot import _pack
 
 
 def figure_of(traces=(), images=(), shapes=(), **layout):
@@ -21,7 +21,7 @@ def figure_of(traces=(), images=(), shapes=(), **layout):
 
 def test_a_message_is_header_layout_marks_and_traces_in_lines():
     traces = [{"type": "heatmap", "opacity": 0}, {"name": "line\nbreak"}]
-    message = _message({"epoch": 3}, figure_of(traces, images=[{"x": 1}], title="t"))
+    message = _pack({"epoch": 3}, figure_of(traces, images=[{"x": 1}], title="t"))
     lines = [json.loads(line) for line in message.decode().split("\n")]
     assert lines == [
         {"epoch": 3, "unseen": [0]},
@@ -33,7 +33,7 @@ def test_a_message_is_header_layout_marks_and_traces_in_lines():
 
 def test_making_a_message_leaves_the_figure_as_it_is():
     figure = figure_of(images=[{"x": 1}])
-    _message({}, figure)
+    _pack({}, figure)
     assert figure == figure_of(images=[{"x": 1}])
 
 
@@ -44,7 +44,7 @@ def test_making_a_message_leaves_the_figure_as_it_is():
     )
 )
 def test_arrays_come_out_as_they_went_in(array):
-    message = _message({}, figure_of([{"z": array}]))
+    message = _pack({}, figure_of([{"z": array}]))
     packed = json.loads(message.decode().split("\n")[3])["z"]
     assert packed["dtype"] in ("u1", "f4", "f8")
     unpacked = np.frombuffer(base64.b64decode(packed["bdata"]), f"<{packed['dtype']}")
@@ -52,7 +52,7 @@ def test_arrays_come_out_as_they_went_in(array):
 
 
 def test_an_array_of_texts_stays_a_list():
-    message = _message({}, figure_of([{"text": np.array(["a", "b"])}, {"size": np.float32(2)}]))
+    message = _pack({}, figure_of([{"text": np.array(["a", "b"])}, {"size": np.float32(2)}]))
     assert [json.loads(line) for line in message.decode().split("\n")[3:]] == [
         {"text": ["a", "b"]},
         {"size": 2.0},
@@ -62,7 +62,7 @@ def test_an_array_of_texts_stays_a_list():
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}])
 def test_what_a_browser_cannot_read_is_refused(value):
     with pytest.raises((ValueError, TypeError)):
-        _message({}, figure_of(width=value))
+        _pack({}, figure_of(width=value))
 
 
 def test_it_runs_in_an_app_test():

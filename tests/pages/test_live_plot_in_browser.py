@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from pages.parts import live_plot, palette
-from pages.parts.live_plot import _message
+from pages.parts.live_plot import _pack
 
 pytestmark = pytest.mark.browser
 
@@ -86,7 +86,7 @@ def drawn(page, epoch):
 
 
 def frame(epoch, traces=(), **settings):
-    return _message(HEADER | {"epoch": epoch}, figure_of(traces, **settings))
+    return _pack(HEADER | {"epoch": epoch}, figure_of(traces, **settings))
 
 
 def names_of(page):
@@ -211,7 +211,7 @@ def test_clicks_are_reported_when_asked_for(stage):
     drawn(stage, 0)
     stage.evaluate(press, point)
     assert stage.evaluate("triggers") == []
-    send(stage, _message(HEADER | {"epoch": 1, "clickable": True}, figure_of()))
+    send(stage, _pack(HEADER | {"epoch": 1, "clickable": True}, figure_of()))
     drawn(stage, 1)
     stage.evaluate(press, point)
     assert stage.evaluate("triggers") == [

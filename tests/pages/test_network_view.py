@@ -342,28 +342,23 @@ class Delivery:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.session: dict[str, Any] = {}
-        self.mounts: list[tuple[str, dict[str, Any]]] = []
+        self.mounts: list[dict[str, Any]] = []
         self.events: list[NetworkEvent] = []
         monkeypatch.setattr(st, "session_state", self.session)
-        for name in ("_full", "_brief"):
-            monkeypatch.setattr(
-                module, name, lambda name=name, **arguments: self.mounts.append((name, arguments))
-            )
+        monkeypatch.setattr(module, "_mount", lambda **arguments: self.mounts.append(arguments))
 
-    def show(self, frame: NetworkFrame | None = None, *, live: bool = False) -> str:
+    def show(self) -> None:
         network_view(
-            make_frame() if frame is None else frame,
+            make_frame(),
             key="network",
             activations=("relu", "tanh"),
             on_event=self.events.append,
-            live=live,
         )
-        return self.mounts[-1][0]
 
     def send(self, payload: Any) -> list[NetworkEvent]:
         self.session["network"] = {"event": payload}
         self.events.clear()
-        self.mounts[-1][1]["on_event_change"]()
+        self.mounts[-1]["on_event_change"]()
         return list(self.events)
 
 
@@ -452,15 +447,6 @@ def test_events_must_fit_the_frame_that_was_shown(
     assert bool(delivery.send(message({"number": 1, **event}))) == fits
 
 
-def test_the_code_is_sent_while_training_only_if_the_browser_asks(delivery: Delivery) -> None:
-    assert delivery.show() == "_full"
-    assert delivery.show(live=True) == "_brief"
-    delivery.session["network"] = {"code": True}
-    assert delivery.show(live=True) == "_full"
-    delivery.session["network"] = {"code": None}
-    assert delivery.show(live=True) == "_brief"
-
-
 # ---- the component -----------------------------------------------------------------------------
 
 
@@ -482,7 +468,6 @@ def test_all_modules_are_bundled_into_one_without_imports() -> None:
 def test_the_view_mounts_in_an_app() -> None:
     def app() -> None:
         import numpy as np
-        import streamlit as st
 
         from pages.parts.network_view import LayerView, NetworkFrame, network_view
 
@@ -501,10 +486,9 @@ def test_the_view_mounts_in_an_app() -> None:
             key="network",
             activations=("tanh",),
             on_event=print,
-            live=st.checkbox("live"),
         )
 
     test = AppTest.from_function(app).run()
     assert not test.exception
-    test.checkbox[0].check().run()
-    assert not test.exception
+    (mount,) = test.get("bidi_component")
+    assert json.loads(mount.proto.json) == {"follow": "network"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from nnkit.config import ExperimentConfig, LayerConfig, recommended
+from nnkit.datasets import Dataset
 from nnkit.experiment import Experiment
 from pages.parts.link import PARAMETER, decode, encode
 
@@ -34,11 +37,32 @@ class Page:
         return self.experiment.config
 
     @property
-    def _status(self) -> str:
+    def frame(self) -> dict[str, bytes]:
+        """What the latest frame holds: the status, and for each view its message."""
         assert not self.app.exception, self.app.exception
-        bodies = [element.proto.body for element in self.app.get("html")]
-        (found,) = [body for body in bodies if 'data-testid="run-status"' in body]
+        (packed,) = [
+            element.proto.bytes
+            for element in self.app.get("bidi_component")
+            if element.proto.component_name == "live_frame"
+        ]
+        header, parts = packed.split(b"\n", 1)
+        names, lengths = (json.loads(header)[key] for key in ("names", "lengths"))
+        ends = np.cumsum(lengths).tolist()
+        return {
+            name: parts[end - length : end]
+            for name, end, length in zip(["status", *names], ends, lengths, strict=True)
+        }
+
+    @property
+    def _status(self) -> str:
+        found = self.frame["status"].decode()
+        assert 'data-testid="run-status"' in found
         return found
+
+    def plot(self, key: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Header and traces of a plot."""
+        header, _, _, *traces = self.frame[key].decode().split("\n")
+        return json.loads(header), [json.loads(trace) for trace in traces]
 
     def data(self, name: str) -> str:
         found = re.search(rf'data-{name}="([^"]*)"', self._status)
@@ -365,10 +389,27 @@ def test_edits_in_the_view_reach_the_configuration(action, values, expected):
 
 
 def test_a_selected_unit_is_shown_with_what_goes_into_it(page):
+    losses = page.plot("losses")[0]
     page.app.session_state["session"].selected = (1, 2)
     page.app.run()
-    bodies = " ".join(element.proto.body for element in page.app.get("html"))
-    assert "Layer 2, unit 3" in bodies and "bias" in bodies
+    assert page.plot("unit")[0]["label"] == "Layer 2, unit 3 over the inputs"
+    header, (bars,) = page.plot("weights")
+    assert bars["hovertext"][:2] == ["bias", "unit 1"] and len(bars["hovertext"]) == 17
+    assert "What goes into Layer 2, unit 3: unit" in header["label"]
+    assert page.plot("losses")[0] == losses  # which stay as large as they are
+    page.app.session_state["session"].selected = (2, 0)
+    page.app.run()
+    assert page.plot("unit")[0]["label"] == "Output over the inputs"
+
+
+def test_a_frame_is_of_one_epoch(page):
+    page.app.session_state["session"].selected = (0, 0)
+    page.press("step").press("step")
+    assert page.data("epoch") == "2"
+    plots = set(page.frame) - {"status", "network"}
+    assert plots == {"output", "losses", "unit", "weights"}
+    assert {page.plot(key)[0]["epoch"] for key in plots} == {2}
+    assert b'"epoch":2,' in page.frame["network"]
 
 
 # ---- the address bar ---------------------------------------------------------------------------
@@ -456,6 +497,56 @@ def test_two_visitors_do_not_share(page):
     page.press("step")
     other.app.run()
     assert (page.data("epoch"), other.data("epoch")) == ("1", "0")
+
+
+def own(label: str, **settings: Any) -> Any:
+    """A script that uses data of the visitor's own, called A and then B."""
+
+    def script(label, settings):
+        from nnkit.datasets import from_points
+        from pages.parts import state
+
+        if label not in ("A", "B"):
+            getattr(state, label)()
+        else:
+            points = [[0.0, 0.0], [9.0, 1.0], [1.0, 5.0], [3.0, 4.0]]
+            state.use_data(from_points(points, [0, 1, 1, 0]), label, **settings)
+
+    return AppTest.from_function(script, args=(label, settings), default_timeout=30)
+
+
+def test_undo_brings_data_of_ones_own_back_with_their_title():
+    app = own("A").run()
+    session = app.session_state["session"]
+    for step, title in (("B", "B"), ("undo", "A"), ("redo", "B")):
+        again = own(step)
+        again.session_state["session"] = session
+        again.run()
+        assert not again.exception
+        assert session.custom[1] == title
+        assert session.custom[0] is session.experiment.data
+
+
+@pytest.mark.parametrize(
+    ("settings", "standardized"),
+    [({}, True), ({"standardize": True}, True), ({"standardize": False}, False)],
+)
+def test_using_data_of_ones_own_is_one_step_to_undo(settings, standardized):
+    app = own("A", **settings).run()
+    assert current(app).config.standardize == standardized
+    session = app.session_state["session"]
+    assert len(session.done) == 1
+    assert ("not standardized, as you chose" in session.notice) == (not standardized)
+
+
+def test_one_input_with_three_classes_is_shown_on_a_line_for_each(page):
+    x = np.linspace(-1, 1, 30)
+    data = Dataset(x, np.arange(30) // 10, "classification", class_names=("a", "b", "c"))
+    page.app.session_state["session"].custom = (data, "mine")
+    page.app.run()
+    page.choose("dataset", "custom").press("step").choose("show_test", True)
+    names = [trace.get("name") for trace in page.plot("output")[1]]
+    assert names[1:] == [f"{k}, {part}" for part in ("train", "test") for k in "abc"]
 
 
 def test_data_of_ones_own_are_used_and_can_be_come_back_to():

@@ -62,19 +62,8 @@ def use_button(
         help="Makes these the data to learn from, with features, loss and output layer to fit.",
     )
     if pressed and draft is not None:
-        controls.attempt(_use, draft, shortened(title, 40), standardize)
+        controls.attempt(state.use_data, draft, shortened(title, 40), standardize=standardize)
     return pressed
-
-
-def _use(draft: Dataset, title: str, standardize: bool | None) -> None:
-    state.use_data(draft, title)
-    if standardize is None or standardize == state.experiment().config.standardize:
-        return
-    said = state.session().notice
-    if not standardize:
-        said = f"{title}: {len(draft):,} samples; inputs are not standardized, as you chose."
-    state.change(standardize=standardize)
-    state.session().notice = said
 
 
 def bound(key: str, value: object, do: Callable[[Any], None]) -> dict[str, Any]:

@@ -4,7 +4,8 @@
 gives every later figure to `Plotly.react`, so zoom, pan and hover survive and nothing flickers.
 
 plotly.js is the copy inside the installed plotly package. Streamlit serves it once to each page
-load; a frame carries only the figure (`_message`).
+load; a frame carries only the figure (`_pack`). Plots that change together with others follow a
+`live_frame`: `followed_plot` is the place of such a plot, `plot_message` what it is to show.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import streamlit as st
 from streamlit import runtime
 
 from pages.parts import palette
+from pages.parts.live_frame import FOLLOW
 
 _FOLDER = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -31,7 +33,7 @@ _mount = st.components.v2.component(
         f" --neutral-dark: {palette.NEUTRAL_DARK}; }}\n"
         + (_FOLDER / "live_plot.css").read_text(encoding="utf-8")
     ),
-    js=(_FOLDER / "live_plot.js").read_text(encoding="utf-8"),
+    js=FOLLOW + (_FOLDER / "live_plot.js").read_text(encoding="utf-8"),
     isolate_styles=False,  # plotly.js puts its style rules in the document's head
 )
 
@@ -58,20 +60,41 @@ def live_plot(
         on_click: called before the next run with the clicked point:
             `{"x", "y", "trace", "index", "customdata"}`.
     """
+    message = plot_message(
+        figure, key=key, height=height, label=label, epoch=epoch, clickable=on_click is not None
+    )
+    events: dict[str, Callable[[], None]] = {}
+    if on_click is not None:
+        events["on_click_change"] = lambda: on_click(st.session_state[key].click)
+    _mount(key=key, data=message, height=height, **events)
+
+
+def followed_plot(*, key: str, height: int) -> None:
+    """The place of a plot that shows what a `live_frame` holds under the same `key`."""
+    _mount(key=key, data={"follow": key}, height=height)
+
+
+def plot_message(
+    figure: Mapping[str, Any],
+    *,
+    key: str,
+    height: int,
+    label: str,
+    epoch: int | None = None,
+    clickable: bool = False,
+) -> bytes:
+    """What a plot is to show, for the browser; the arguments are those of `live_plot`."""
     header = {
         "script": _plotly_url(key),
         "height": height,
         "label": label,
         "epoch": epoch,
-        "clickable": on_click is not None,
+        "clickable": clickable,
     }
-    events: dict[str, Callable[[], None]] = {}
-    if on_click is not None:
-        events["on_click_change"] = lambda: on_click(st.session_state[key].click)
-    _mount(key=key, data=_message(header, figure), height=height, **events)
+    return _pack(header, figure)
 
 
-def _message(header: Mapping[str, Any], figure: Mapping[str, Any]) -> bytes:
+def _pack(header: Mapping[str, Any], figure: Mapping[str, Any]) -> bytes:
     """Lines of JSON: header, layout, images and shapes, then each trace; arrays in base64.
 
     The browser does only what changed lines call for. New images and shapes cost little; a new

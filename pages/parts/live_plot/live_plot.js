@@ -1,4 +1,5 @@
-// Draws plotly figures into one plot that stays. `_message` in __init__.py describes what comes in.
+// Draws plotly figures into one plot that stays. `_pack` in __init__.py describes what comes in.
+// What Python puts in front of this defines `follow`.
 
 const ARRAYS = { u1: Uint8Array, f4: Float32Array, f8: Float64Array }
 const CONFIG = {
@@ -12,8 +13,12 @@ const plots = new WeakMap() // element -> what is known about its plot
 export default function ({ data, parentElement, setTriggerValue }) {
   const element = parentElement.querySelector(".live-plot")
   const plot = plots.get(element) ?? newPlot(element)
-  Object.assign(plot, { message: data, setTriggerValue })
-  schedule(plot)
+  plot.setTriggerValue = setTriggerValue
+  if (data.follow) plot.leave = follow(data.follow, (message) => drawNow(plot, message))
+  else {
+    plot.message = data
+    schedule(plot)
+  }
   return () => setTimeout(() => element.isConnected || close(plot)) // also called by updates
 }
 
@@ -32,13 +37,14 @@ function newPlot(element) {
 
 function close(plot) {
   plot.observer.disconnect()
+  plot.leave?.()
   plots.delete(plot.element)
   window.Plotly?.purge(plot.element)
 }
 
 // However many messages come in, each screen refresh draws the newest and forgets the others.
 function schedule(plot) {
-  if (plot.scheduled) return
+  if (plot.scheduled || !plot.message) return
   plot.scheduled = true
   requestAnimationFrame(async () => {
     try {
@@ -51,6 +57,13 @@ function schedule(plot) {
       throw error
     }
   })
+}
+
+// A frame that others draw their part of just now.
+function drawNow(plot, message) {
+  plot.message = message
+  if (window.Plotly && plot.drawn && plot.element.isConnected && plot.width) draw(plot)
+  else schedule(plot)
 }
 
 function read({ element, message }) {

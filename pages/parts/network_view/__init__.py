@@ -1,13 +1,13 @@
 """The network, drawn and edited in place: a Streamlit component that shows one frame at a time.
 
-Python sends a `NetworkFrame` as one packed array of bytes; the browser draws it and sends back
-what the user did as a `NetworkEvent`. Layers are counted from 0 over the hidden layers, with the
-output layer last; inputs of a unit are the columns of its layer's weights.
+`network_view` is its place on the page. What it shows is a `NetworkFrame`, packed into one array
+of bytes by `pack_frame` and sent with all else of its epoch by a `live_frame`; the browser draws it
+and sends back what the user did as a `NetworkEvent`. Layers are counted from 0 over the hidden
+layers, with the output layer last; inputs of a unit are the columns of its layer's weights.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from nnkit.errors import ShapeError
 from pages.parts import palette
+from pages.parts.live_frame import FOLLOW
 
 MAX_LAYERS = 10
 MAX_UNITS = 64
@@ -92,6 +93,12 @@ def pack_frame(
     fixed one: 0.5 ± 0.5 after a sigmoid (the boundary is neutral), 0 to 1 after a softmax.
     Layers of more than 32 units, too small to see, send one code for each unit: its mean, on the
     scale of its whole picture.
+
+    Args:
+        frame: what to show.
+        height: in pixels, everything included.
+        activations: the activations to choose from in the hidden layers.
+        live: whether frames follow each other quickly (while training).
 
     Raises:
         ShapeError: an array does not fit the layers.
@@ -331,29 +338,14 @@ def _bundle() -> str:
         },
         "MAX_LAYERS": MAX_LAYERS,
         "MAX_UNITS": MAX_UNITS,
+        "MAX_VALUE": MAX_VALUE,
     }
     lines = [f"const {name} = {json.dumps(value)}" for name, value in constants.items()]
     lines += filter(None, (line.strip() for line in code.splitlines()))
     return "\n".join(lines)
 
 
-_CODE = _bundle()
-_GLOBAL = f"networkView{hashlib.sha256(_CODE.encode()).hexdigest()[:12]}"
-
-# Streamlit sends a component's code with every update. While training, frames therefore go out
-# under a second name whose code only calls the first one's, and asks for it where it is missing.
-_full = st.components.v2.component(
-    "nnkit_network_view", js=f"{_CODE}\nglobalThis.{_GLOBAL} = show\n"
-)
-_brief = st.components.v2.component(
-    "nnkit_network_view_frame",
-    js=f"""
-export default function (component) {{
-  if (globalThis.{_GLOBAL}) return globalThis.{_GLOBAL}(component)
-  component.setTriggerValue("code", true)
-}}
-""",
-)
+_mount = st.components.v2.component("nnkit_network_view", js=FOLLOW + _bundle())
 
 
 def network_view(
@@ -362,20 +354,16 @@ def network_view(
     key: str,
     activations: Sequence[str],
     on_event: Callable[[NetworkEvent], None],
-    height: int = 520,
-    live: bool = False,
 ) -> None:
-    """Show a network.
+    """The place of a network; it shows what a `live_frame` holds under the same `key`.
 
     Args:
-        frame: what to show.
+        frame: what is shown in this run, by the layers and features it has.
         key: the key of the view; it stays the same view for as long as the key does.
         activations: the activations to choose from in the hidden layers.
         on_event: called for each thing the user does to the network, as Streamlit calls its
             callbacks: before the script runs again, so that the next frame shows the edit. Only
             events that fit the frame shown last arrive. Nothing is changed by the view itself.
-        height: in pixels, everything included.
-        live: whether frames follow each other quickly (while training).
     """
     seen_key = f"_{key}_seen"
 
@@ -387,11 +375,4 @@ def network_view(
             if _fits(event, frame, activations):
                 on_event(event)
 
-    missing = st.session_state.get(key, {}).get("code")
-    mount = _brief if live and not missing else _full
-    mount(
-        key=key,
-        data=pack_frame(frame, height=height, activations=activations, live=live),
-        on_event_change=receive,
-        on_code_change=lambda: None,
-    )
+    _mount(key=key, data={"follow": key}, on_event_change=receive)

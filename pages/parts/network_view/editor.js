@@ -1,4 +1,5 @@
 // The small field in which a weight or a bias is typed.
+// MAX_VALUE is put in front of the code by Python.
 
 import { TOP, sourceOf } from "./frame.js"
 import { inputName, unitName } from "./words.js"
@@ -16,6 +17,8 @@ export class ValueEditor {
     this.form = form
     this.view = view
     this.field = form.querySelector("input")
+    this.why = form.querySelector("output")
+    this.field.addEventListener("input", () => this.refuse(""))
     form.addEventListener("submit", (event) => take(event, () => this.commit()))
     form.addEventListener("focusout", () => this.close())
     form.addEventListener("keydown", (event) => this.pressed(event))
@@ -34,7 +37,7 @@ export class ValueEditor {
     const label = isBias ? `Bias of ${name}` : `Weight from input ${input + 1} to ${name}`
     form.querySelector("span").innerHTML = what
     field.setAttribute("aria-label", label)
-    field.removeAttribute("aria-invalid")
+    this.refuse("")
     field.value = this.unchanged = String(Number(value.toPrecision(4)))
     form.hidden = false
     const at = this.place(target)
@@ -57,15 +60,14 @@ export class ValueEditor {
     return { x: (from.to + to.from) / 2, y: (start + to.y[unit]) / 2 }
   }
 
-  /** Send the typed value and close, or stay and say that it is no number. */
+  /** Send the typed value and close, or stay and say why it cannot be. */
   commit() {
     const { field, target } = this
     const text = field.value.trim().replace("−", "-").replace(",", ".")
     const value = Number(text)
-    if (!target || text === "" || !Number.isFinite(value)) {
-      field.setAttribute("aria-invalid", "true")
-      return false
-    }
+    if (!target) return false
+    if (text === "" || Number.isNaN(value)) return this.refuse("a number, please")
+    if (Math.abs(value) > MAX_VALUE) return this.refuse(`at most ±${MAX_VALUE.toLocaleString("en")}`)
     const { layer, unit, input } = target
     if (field.value !== this.unchanged) {
       this.view.emit(input === undefined
@@ -74,6 +76,14 @@ export class ValueEditor {
     }
     this.close()
     return true
+  }
+
+  /** Say why the typed value cannot be, or with no words, that nothing is wrong. */
+  refuse(words) {
+    this.why.textContent = words
+    if (words) this.field.setAttribute("aria-invalid", "true")
+    else this.field.removeAttribute("aria-invalid")
+    return false
   }
 
   close() {

@@ -1,13 +1,14 @@
 // The elements over the canvas, as plain descriptions: the view creates and moves them by `key`.
 // MAX_LAYERS and MAX_UNITS are put in front of the code by Python.
 
+import { BUTTONS_FROM } from "./frame.js"
 import { pretty } from "./words.js"
 
 /** Titles, numbers of units and activations over the columns, with what changes them. */
 export function headers(frame, place) {
   const { columns, pitch } = place
   const last = columns.length - 1
-  const editable = frame.editable
+  const editable = frame.editable && pitch >= BUTTONS_FROM
   const wide = pitch >= 84
   const tight = pitch < 60
   const side = tight ? 14 : pitch < 72 ? 16 : 20
@@ -33,7 +34,7 @@ export function headers(frame, place) {
     }
     const name = `layer ${layer + 1}`
     const title = wide ? `Layer ${layer + 1}` : `L${layer + 1}`
-    text(`title:${layer}`, x - (editable ? 7 : 0), 2, title, "title", wide ? 52 : 20)
+    text(`title:${layer}`, x - (editable ? 7 : 0), 2, title, "title", wide ? 52 : 24)
     text(`count:${layer}`, x, 26, units, "count", 22)
     if (!editable) return text(`activation:${layer}`, x, 51, activation, "count", width)
     const button = (key, dx, y, text, label, event, disabled, className = "step") =>

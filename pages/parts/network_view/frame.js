@@ -42,7 +42,8 @@ export const strength = (weight) => Math.tanh(Math.abs(weight) / 1.5)
 export const PICTURE = 44 // the largest side of a unit's picture
 export const TOP = 76 // titles, number of units, activations
 const FOOT = 34
-const MIN_PITCH = 43
+const MIN_PITCH = 28
+export const BUTTONS_FROM = 43 // narrower columns carry no buttons
 
 const CHIP_BELOW = 8 // smaller pictures become chips of one colour, wider than high
 const CHIP_WIDTH = 16

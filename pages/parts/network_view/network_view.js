@@ -1,9 +1,9 @@
 // The view itself: it keeps its elements from frame to frame and tells Python what the user did.
-// STYLE (network_view.css) is put in front of the code by Python.
+// STYLE (network_view.css) and `follow` are put in front of the code by Python.
 
 import { ValueEditor, take } from "./editor.js"
 import { headers, unitButtons } from "./elements.js"
-import { MARK_FROM, PICTURE, TOP, decode, layout, linkAt, threshold } from "./frame.js"
+import { BUTTONS_FROM, MARK_FROM, PICTURE, TOP, decode, layout, linkAt, threshold } from "./frame.js"
 import { makeTheme, paint } from "./paint.js"
 import { extent, formula, inputName, number, pretty, unitName } from "./words.js"
 
@@ -21,7 +21,8 @@ class NetworkView {
         <canvas aria-hidden="true"></canvas>
         <div class="controls"></div>
         <div class="tip" id="tip" role="tooltip" hidden></div>
-        <form class="editor" hidden><label><span></span><input inputmode="decimal"></label></form>
+        <form class="editor" hidden><label><span></span><input inputmode="decimal"></label>
+          <output aria-live="assertive"></output></form>
       </div></div>
       <div class="foot"><span class="note"></span><span class="actions" hidden></span>
         <span class="legend" aria-hidden="true">negative<i></i>positive</span></div>`
@@ -36,13 +37,11 @@ class NetworkView {
       note: find(".note"),
       actions: find(".actions"),
       style: getComputedStyle(this.root),
-      stillness: matchMedia("(prefers-reduced-motion: reduce)"),
       elements: new Map(),
       mount: Math.random().toString(36).slice(2),
       sent: 0,
       outbox: [],
       tabStop: { column: 0, unit: 0 },
-      drawnAt: 0,
       namedAt: 0,
     })
     this.context = this.canvas.getContext("2d")
@@ -56,28 +55,23 @@ class NetworkView {
 
   update(component) {
     this.component = component
-    const bytes = component.data
-    if (!(bytes instanceof Uint8Array)) return
-    if (!this.bytes || !sameBytes(bytes, this.bytes)) {
-      this.bytes = bytes.slice()
+    this.leave = follow(component.data.follow, (bytes) => {
       this.next = decode(bytes)
-    }
-    this.schedule()
+      this.draw()
+    })
   }
 
-  /** Draw at the next repaint; frames that come faster than the screen are dropped, not queued. */
+  /** Draw the frame again at the next repaint, for the pointer or another size. */
   schedule() {
     if (this.waiting) return
     this.waiting = true
-    const calm = this.stillness.matches && this.next?.live ? 250 : 0
-    const wait = this.drawnAt + calm - performance.now()
-    const draw = () => requestAnimationFrame(() => this.draw())
-    if (wait > 0) setTimeout(draw, wait)
-    else draw()
+    requestAnimationFrame(() => {
+      this.waiting = false
+      this.draw()
+    })
   }
 
   draw() {
-    this.waiting = false
     const width = this.scroll.clientWidth
     if (!this.next || !width) return
     const frame = (this.frame = this.next) // everything shown is of this one frame
@@ -101,7 +95,6 @@ class NetworkView {
     this.showTip()
     this.nameUnits()
     this.root.dataset.epoch = frame.epoch
-    this.drawnAt = performance.now()
   }
 
   sizeCanvas() {
@@ -226,6 +219,7 @@ class NetworkView {
       const most = Math.max(...frame.weights.map((weights) => weights.length))
       notes.push(`of up to ${most} links between layers the ${limits[cut].shown} strongest`)
     }
+    if (frame.editable && place.pitch < BUTTONS_FROM) notes.push("no buttons on layers")
     const words = notes.length ? `Reduced detail: ${notes.join("; ")}.` : frame.editable ? HINT : ""
     if (this.note.textContent !== words) this.note.textContent = this.note.title = words
     this.root.dataset.detail = notes.length ? "reduced" : "full"
@@ -459,11 +453,9 @@ class NetworkView {
   }
 }
 
-const sameBytes = (a, b) => a.length === b.length && a.every((byte, index) => byte === b[index])
-
 const views = new WeakMap()
 
-/** Streamlit calls this for every frame, and the clean-up also for frames that were overtaken. */
+/** Streamlit calls this for every update, and the clean-up also for updates that were overtaken. */
 export default function show(component) {
   const shadow = component.parentElement
   let view = views.get(shadow)
@@ -472,6 +464,7 @@ export default function show(component) {
   return () => {
     if (shadow.host.isConnected) return
     view.resizing.disconnect()
+    view.leave()
     views.delete(shadow)
   }
 }
