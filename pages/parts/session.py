@@ -35,6 +35,7 @@ class Session:
 
     Attributes:
         running: whether Train is on.
+        moving: whether the latest frame showed that.
         notice: what was chosen for the visitor, or set aside, and why.
         refusal: why the last choice was refused.
         selected: (layer, unit) of the unit shown large.
@@ -47,6 +48,7 @@ class Session:
 
     experiment: Experiment
     running: bool = False
+    moving: bool = False
     notice: str = ""
     refusal: str = ""
     selected: tuple[int, int] | None = None

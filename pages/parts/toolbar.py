@@ -101,12 +101,8 @@ def _layer_details(i: int, layer: LayerConfig) -> None:
 
 def run_row(weights: Callable[[], bytes]) -> None:
     """Train, Step, Reset, speed, Undo, Redo, and the download of `weights`."""
-    running = state.session().running
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        if running:
-            _button("train", "Pause", "pause", state.pause, **_PRIMARY)
-        else:
-            _button("train", "Train", "play_arrow", state.train, **_PRIMARY)
+        st.fragment(_train_button, key="train_button")(state.session().running)
         _button("step", "Step", "skip_next", state.step)
         _button("reset", "Reset", "restart_alt", state.reset)
         st.segmented_control(
@@ -138,10 +134,23 @@ def run_row(weights: Callable[[], bytes]) -> None:
         )
 
 
-def _button(key: str, title: str, icon: str, do: Callable[[], None], **options: Any) -> None:
+def _train_button(was_running: bool) -> None:
+    """Train or Pause. A fragment, because Pause is not to wait until the whole page is made again.
+
+    The page follows at once where training starts, and else after the next frame (`training`).
+    """
+    if state.session().running:
+        pressed = _button("train", "Pause", "pause", state.pause, **_PRIMARY)
+    else:
+        pressed = _button("train", "Train", "play_arrow", state.train, **_PRIMARY)
+    if pressed and not was_running:
+        st.rerun()
+
+
+def _button(key: str, title: str, icon: str, do: Callable[[], None], **options: Any) -> bool:
     """A button without a tooltip of its own: with one, Streamlit makes two buttons of it."""
     icon = f":material/{icon}:"
-    st.button(title, key=key, icon=icon, on_click=controls.attempt, args=(do,), **options)
+    return st.button(title, key=key, icon=icon, on_click=controls.attempt, args=(do,), **options)
 
 
 def _help(text: str) -> None:

@@ -21,7 +21,7 @@ from pages.parts.status import run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
 BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
-INTERVAL = 0.03  # seconds between ticks
+INTERVAL = 0.036  # seconds between ticks: the browser needs time for a click, too
 
 ACTIVATIONS = tuple(HIDDEN_ACTIVATIONS)
 NETWORK_HEIGHT = 640
@@ -36,19 +36,19 @@ LOSS_HEIGHT = 210
 
 def live(place: DeltaGenerator) -> None:
     """Show the status, send frames to the views, and train while Train is on."""
-    every = INTERVAL if state.session().running else None
-    st.fragment(_tick, run_every=every, key="live")(place)
+    ticking = state.session().running
+    st.fragment(_tick, run_every=INTERVAL if ticking else None, key="live")(place, ticking)
 
 
-def _tick(place: DeltaGenerator) -> None:
+def _tick(place: DeltaGenerator, ticking: bool) -> None:
     current = state.session()
-    was_running = current.running
-    if was_running:
+    if ticking and not (current.running or current.moving):
+        st.rerun()  # it stands still and shows so: the page follows, and the ticking ends
+    if current.running:
         _advance(current)
     with place:
         live_frame(_status(current), _messages(current), key="frame", live=current.running)
-    if was_running and not current.running:
-        st.rerun()  # it stopped by itself: Pause becomes Train
+    current.moving = current.running
 
 
 def _advance(current: state.Session) -> None:

@@ -151,7 +151,7 @@ def main() -> None:
         for _ in range(2 * options.repeats):
             before = int(playground.status("epoch"))
             playground.press("train")
-            playground.wait_for(f"+d.epoch >= {before + 3}")
+            playground.wait_for(f"+d.epoch >= {before + 20}")
             pauses.append(playground.page.evaluate(PAUSED))
             playground.settle()
         pauses.sort()
