@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .capture import Place, Recorder, Uncapturable, recording
-from .functions import Array
+from .functions.base import SILENT, Array
 from .modules.base import Module
 from .program import Program, Table
 from .step import know_state
@@ -58,8 +58,7 @@ class ForwardPass:
         if self._run is None:
             with no_grad():
                 return [t._data for t in self.outputs(Tensor._of(self._x, False, None))]
-        with np.errstate(all="ignore"):
-            return self._run()
+        return SILENT.copy().run(self._run)
 
     def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
         """A function that fills the output arrays, or None where nothing can be captured."""

@@ -101,8 +101,8 @@ class Watch:
             (self._untouched() or all(_equal(_members(h), then) for h, then in self._holders))
             and all(map(operator.is_, map(_DATA, self._tensors), self._data))
             and list(map(_NEEDS, self._tensors)) == self._needs
-            and all(optimizer.variant() == then for optimizer, then in self._optimizers)
-            and all(np.array_equal(now, then, equal_nan=True) for now, then in self.contents)
+            and (not self._optimizers or all(o.variant() == then for o, then in self._optimizers))
+            and (not self.contents or all(_same_values(a, b) for a, b in self.contents))
         )
 
     def _untouched(self) -> bool:
@@ -113,7 +113,7 @@ class Watch:
         return (
             list(map(len, self._rows)) == self._sizes
             and all(map(operator.is_, chain.from_iterable(self._rows), self._items))
-            and all(_equal(_members(cell), then) for cell, then in self._cells)
+            and (not self._cells or all(_equal(_members(c), then) for c, then in self._cells))
         )
 
     def restore(self) -> None:
@@ -133,11 +133,15 @@ class Watch:
             else:
                 holder.cell_contents = then[0]
         for array, values in self.contents:
-            if not np.array_equal(array, values, equal_nan=True):
+            if not _same_values(array, values):
                 array[...] = values
 
 
 _DATA, _NEEDS = operator.attrgetter("_data"), operator.attrgetter("requires_grad")
+
+
+def _same_values(a: Array, b: Array) -> bool:
+    return np.array_equal(a, b, equal_nan=True)
 
 
 def _rows(holder: Any) -> list[Any]:

@@ -71,9 +71,9 @@ class Runner(Protocol):
 
 SMALL, LARGE = (2, 8, 8, 1), (2, 64, 64, 1)
 WORKLOADS = (
-    Workload("W1", "2-8-8-1 tanh, batch 10 of 500", "train", SMALL, "tanh", 10, 50, 20),
-    Workload("W2", "2-8-8-1 tanh, batch 32 of 480", "train", SMALL, "tanh", 32, 15, 66),
-    Workload("W3", "2-8-8-1 tanh, all 500 at once", "train", SMALL, "tanh", 500, 200, 3),
+    Workload("W1", "2-8-8-1 tanh, batch 10 of 500", "train", SMALL, "tanh", 10, 50, 60),
+    Workload("W2", "2-8-8-1 tanh, batch 32 of 480", "train", SMALL, "tanh", 32, 15, 200),
+    Workload("W3", "2-8-8-1 tanh, all 500 at once", "train", SMALL, "tanh", 500, 200, 5),
     Workload(
         "W4", "2-64-64-1 ReLU, batch 128 of 1,920", "train", LARGE, "relu", 128, 15, 30, 0.003
     ),
