@@ -17,7 +17,7 @@ from nnkit.config import (
 from pages.parts import controls, editing, state
 
 SPEEDS = ("1 epoch a frame", "10", "max")
-_PRIMARY = {"type": "primary", "shortcut": "t", "width": 120}
+_PRIMARY: dict[str, Any] = {"type": "primary", "shortcut": "t", "width": 120}
 
 
 # ---- layers ------------------------------------------------------------------------------------
@@ -102,7 +102,8 @@ def _layer_details(i: int, layer: LayerConfig) -> None:
 def run_row(weights: Callable[[], bytes]) -> None:
     """Train, Step, Reset, speed, Undo, Redo, and the download of `weights`."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-        st.fragment(_train_button, key="train_button")(state.session().running)
+        with st.container(width=_PRIMARY["width"]):  # a fragment takes all the width there is
+            st.fragment(_train_button, key="train_button")(state.session().running)
         _button("step", "Step", "skip_next", state.step)
         _button("reset", "Reset", "restart_alt", state.reset)
         st.segmented_control(
