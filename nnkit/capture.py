@@ -93,7 +93,7 @@ class Place:
         return np.ndarray(self.shape, self.dtype, memory, offset, self.strides)
 
 
-@dataclass
+@dataclass(eq=False)
 class Call:
     """One line of the log."""
 

@@ -65,19 +65,23 @@ def hoisted(calls: list[Call], given: Iterable[Storage]) -> tuple[list[Call], li
     inputs = set(given) - {call.out.storage for call in calls}
     others: set[Storage] = set()  # written by calls that have to stay
     while True:
-        known, early = set(inputs), []
+        known, early, rest = set(inputs), [], []
+        touched: set[Storage] = set()  # by calls that stay: to be left as they are
         for call in calls:
             target, sources = call.out.storage, {place.storage for place in call.reads()}
             if (
                 call.function in EXACT
                 and target.kind == "made"
-                and not (target in others or target.moved_to or target.wide is not None)
+                and not (target in others or target in touched)
+                and not (target.moved_to or target.wide is not None)
                 and sources & known
                 and all(s in known or s.kind == "constant" for s in sources)
             ):
                 known.add(target)
                 early.append(call)
-        rest = [call for call in calls if call not in early]
+            else:
+                touched |= sources | {target}
+                rest.append(call)
         late = {call.out.storage for call in rest}
         if not any(call.out.storage in late for call in early):
             break
@@ -145,7 +149,7 @@ def _elementwise(call: Call) -> bool:
 
 
 def _is_number(place: Place) -> bool:
-    return place.storage.kind == "constant" and place.storage.array.size == 1
+    return place.storage.kind == "constant" and place.storage.array.size == 1 and not place.shape
 
 
 def _same_kind(a: Place, b: Place) -> bool:

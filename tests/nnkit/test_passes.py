@@ -133,3 +133,15 @@ class TestHoisted:
             early, rest = hoisted(needed(k.calls, []), [batch])
         assert [call.out.storage.array is mine for call in early] == [True]
         assert len(rest) == 5
+
+    def test_what_the_loop_reads_is_not_changed_before_it(self):
+        with recording() as k:
+            log = Log(k)
+            batch = k.know("given", np.ones(6, np.float32))
+            mine = k.add(batch.array, 1.0)
+            read = k.multiply(mine, log.sources[0])
+            k.multiply(mine, 2.0, out=mine)
+            k.add(log.sources[1], k.add(read, mine), out=log.sources[1])
+            early, rest = hoisted(needed(k.calls, []), [batch])
+        assert early == []
+        assert len(rest) == 5
