@@ -57,7 +57,7 @@ class ForwardPass:
             self._run = self._captured(self._watch)
         if self._run is None:
             with no_grad():
-                return [t._data for t in self.outputs(Tensor._of(self._x, False, None))]
+                return [t._data for t in self.outputs(Tensor._of(self._x))]
         return SILENT.copy().run(self._run)
 
     def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
@@ -98,7 +98,7 @@ class ForwardPass:
         with no_grad(), recording() as recorder, np.errstate(all="ignore"):
             given = recorder.give(x)
             know_state(recorder, watch)
-            tensors = self.outputs(Tensor._of(x, False, None))
+            tensors = self.outputs(Tensor._of(x))
             places: list[Place] = []
             for tensor in tensors:
                 place = recorder.place(tensor._data)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from .errors import GraphError
 from .functions.base import Array, Gradients
-from .tensor import FREED, Node, Parameter, Tensor, _cotangent, backpropagate
+from .tensor import Parameter, Tensor, _cotangent, backpropagate
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "read_graph"]
 
@@ -148,8 +148,7 @@ def read_graph(
     edges = [
         GraphEdge(ids[id(operand)], target, position, sent.get((target, position)))
         for target, tensor in enumerate(order)
-        if tensor._node is not None
-        for position, operand in enumerate(tensor._node.inputs)
+        for position, operand in enumerate(tensor._inputs or ())
     ]
     return Graph(tuple(nodes), tuple(edges))
 
@@ -166,13 +165,13 @@ def _computation_order(output: Tensor) -> list[Tensor]:
         elif id(tensor) not in seen:
             seen.add(id(tensor))
             stack.append((tensor, True))
-            if tensor._node is not None:
-                if tensor._node.saved is FREED:
+            if not tensor.is_leaf:
+                if tensor._inputs is None:
                     raise GraphError(
                         "the graph was freed by backward(); read it before, "
                         "or call backward(retain_graph=True)"
                     )
-                stack.extend((operand, False) for operand in reversed(tensor._node.inputs))
+                stack.extend((operand, False) for operand in reversed(tensor._inputs))
     return order
 
 
@@ -180,14 +179,13 @@ def _walk_back(
     order: list[Tensor], ids: Mapping[int, int], start: Array
 ) -> tuple[dict[int, Array], dict[tuple[int, int], Array]]:
     """Gradients by node, and what each operation sends to each of its operands."""
-    places = {tensor._node: i for i, tensor in enumerate(order)}
     found: dict[int, Array] = {}
     sent: dict[tuple[int, int], Array] = {}
 
-    def visit(node: Node, gradient: Array, parts: Gradients) -> None:
-        i = places[node]
-        found[i] = np.array(gradient, order[i].dtype)
-        for position, (operand, part) in enumerate(zip(node.inputs, parts, strict=True)):
+    def visit(result: Tensor, gradient: Array, parts: Gradients) -> None:
+        i = ids[id(result)]
+        found[i] = np.array(gradient, result.dtype)
+        for position, (operand, part) in enumerate(zip(result._inputs or (), parts, strict=True)):
             if part is not None and operand.requires_grad:
                 sent[i, position] = np.array(part, operand.dtype)
 
@@ -198,12 +196,12 @@ def _walk_back(
 
 def _describe(i: int, tensor: Tensor, name: str, gradient: Array | None) -> GraphNode:
     value = tensor._data.copy()
-    if tensor._node is None:
+    function = tensor._function
+    if function is None:
         kind = "constant"
         if tensor.requires_grad:
             kind = "parameter" if isinstance(tensor, Parameter) else "input"
         return GraphNode(i, kind, name, "", {}, "", tensor.shape, value, gradient)
-    function = tensor._node.function
     settings = {
         key: setting
         for key, setting in vars(function).items()

@@ -32,7 +32,7 @@ class Silencer(Module):
         self.any_silenced = not self.mask.all()
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * Tensor._of(self.mask, False, None) if self.any_silenced else x
+        return x * Tensor._of(self.mask) if self.any_silenced else x
 
 
 class Block(Module):

@@ -147,7 +147,7 @@ def stack(tensors: Sequence[Any], axis: int = 0) -> Tensor:
 
 
 def _mask(condition: Any) -> Tensor:
-    return Tensor._of(np.asarray(condition, dtype=bool), False, None)
+    return Tensor._of(np.asarray(condition, dtype=bool))
 
 
 def _pair(a: Any, b: Any) -> tuple[Tensor, Tensor]:

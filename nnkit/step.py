@@ -204,8 +204,8 @@ class _Plan:
 
     def _record(self, recorder: Recorder, step: TrainingStep, numbers: dict[str, Array]) -> Array:
         """Record the step; returns what its loss is computed from."""
-        prediction = step.model(Tensor._of(self.x, False, None))
-        value = step.loss(prediction, Tensor._of(self.y, False, None))
+        prediction = step.model(Tensor._of(self.x))
+        value = step.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
         walk = backpropagate(value, _cotangent(value, None))

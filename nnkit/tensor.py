@@ -1,17 +1,17 @@
 """Tensors, the graph they grow, and the walk back through it.
 
-A `Tensor` is an array that remembers how it was made: its `Node` names the operation, the tensors
-that went in, and what the backward rule wants to see again. `loss.backward()` walks the nodes once,
-each after everything that used it, adding up gradients where a tensor was used more than once.
-Nothing recurses, so depth is limited by memory only.
+A `Tensor` is an array that remembers how it was made: the operation, the tensors that went in, and
+what the backward rule wants to see again. So tensors are the nodes of the graph. `loss.backward()`
+walks them once, each after everything that used it, adding up gradients where a tensor was used
+more than once. Nothing recurses, so depth is limited by memory only.
 
-What runs at every operation (`apply`, `Node`, `backpropagate`) is written for speed: around small
-arrays it costs more than the arithmetic. Hence loops where comprehensions would do.
+What runs at every operation (`apply`, `backpropagate`) is written for speed: around small arrays
+it costs more than the arithmetic. Hence loops where comprehensions would do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from heapq import heappop, heappush
@@ -44,24 +44,6 @@ def no_grad() -> Iterator[None]:
     finally:
         _grad_enabled.reset(token)
 
-
-class Node:
-    """One application of a function: what went in, and what its backward rule saved."""
-
-    __slots__ = ("function", "inputs", "retained", "saved", "versions")
-
-    def __init__(
-        self, function: Function, inputs: tuple[Tensor, ...], saved: Any, versions: list[int]
-    ) -> None:
-        self.function = function
-        self.inputs = inputs
-        self.saved = saved
-        self.versions = versions  # of the inputs, when they were used
-        self.retained: Tensor | None = None  # its output, if that asked to keep its gradient
-
-
-#: What `Node.saved` holds once the graph is freed.
-FREED = object()
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -116,7 +98,13 @@ class Tensor:
     # Most tensors are results that live for one step, so what few of them use is set here.
     _grad: Array | None = None
     _version = 0  # how often the values were changed in place
+    # What an operation leaves with its result, if that requires a gradient:
+    _function: Function | None = None
+    _inputs: tuple[Tensor, ...] | None = None  # None again once the graph is freed
+    _saved: Any = None
+    _versions: Sequence[int] = ()  # of the inputs, when they were used
     _depth = 0  # more than that of every tensor that led here
+    _retains = False  # whether `backward()` leaves its gradient, too
     name = ""
     __array_priority__ = 1000.0
 
@@ -129,17 +117,15 @@ class Tensor:
         name: str = "",
     ) -> None:
         self._data = _float_array(data, dtype)
-        self._node: Node | None = None
         self.requires_grad = requires_grad
         if name:
             self.name = name
 
     @classmethod
-    def _of(cls, data: Array, requires_grad: bool, node: Node | None) -> Tensor:
+    def _of(cls, data: Array, requires_grad: bool = False) -> Tensor:
         """A tensor around `data` as it is: no conversion, no copy."""
         tensor = cls.__new__(cls)
         tensor._data = data
-        tensor._node = node
         tensor.requires_grad = requires_grad
         return tensor
 
@@ -190,7 +176,7 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """True for tensors that no operation made."""
-        return self._node is None
+        return self._function is None
 
     def numpy(self) -> Array:
         """The values as an array, shared with this tensor."""
@@ -234,8 +220,8 @@ class Tensor:
         parts = [body]
         if self._data.dtype != np.float32:
             parts.append(f"dtype={self._data.dtype}")
-        if self._node is not None:
-            parts.append(f"from={self._node.function.name}")
+        if self._function is not None:
+            parts.append(f"from={self._function.name}")
         elif self.requires_grad:
             parts.append("requires_grad=True")
         return f"{type(self).__name__}({', '.join(parts)})"
@@ -297,12 +283,11 @@ class Tensor:
 
     def retain_grad(self) -> None:
         """Ask for `grad` on a tensor in the middle of the graph too."""
-        if self._node is not None:
-            self._node.retained = self
+        self._retains = True
 
     def detach(self) -> Tensor:
         """The same values outside the graph."""
-        return Tensor._of(self._data, False, None)
+        return Tensor._of(self._data)
 
     # Operations -----------------------------------------------------------------------------
 
@@ -450,7 +435,7 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
         return other
     if isinstance(other, (int, float)):
         number = kernels.get().constant(np.asarray(other, tensor._data.dtype))
-        return Tensor._of(number, False, None)
+        return Tensor._of(number)
     return Tensor(other, dtype=tensor._data.dtype)
 
 
@@ -474,13 +459,14 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
         raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
     result = _new(Tensor)
     result._data = output if type(output) is np.ndarray else np.asarray(output)
+    result.requires_grad = False
     if depth and _grad_enabled.get():
-        result._node = Node(function, inputs, saved, versions)
-        result._depth = depth
         result.requires_grad = True
-    else:
-        result._node = None
-        result.requires_grad = False
+        result._function = function
+        result._inputs = inputs
+        result._saved = saved
+        result._versions = versions
+        result._depth = depth
     return result
 
 
@@ -512,55 +498,56 @@ def backpropagate(
     *,
     stop: Tensor | None = None,
     retain_graph: bool = False,
-    visit: Callable[[Node, Array, F.base.Gradients], None] | None = None,
+    visit: Callable[[Tensor, Array, F.base.Gradients], None] | None = None,
 ) -> list[tuple[Tensor, Array]]:
     """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
 
     Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
     `retain_grad()`) with the gradient that this walk found, in an array of its own. `visit` is
-    shown every node with the gradient of its output and what it sends to each of its inputs.
+    shown every result with its gradient and what it sends to each of its inputs.
 
     Raises:
         GraphError: the graph was freed, or a tensor was changed since it was used.
     """
     k = kernels.get()
-    last = output._node
-    if last is None or output is stop:
+    if output._function is None or output is stop:
         return [(output, k.copy(grad))]
-    # The deepest goes first: all that used its output are deeper, so its gradient is complete.
-    waiting = [(0, 0, last)]  # a heap of (-depth, order of arrival, node)
+    # The deepest goes first: all that used it are deeper, so its gradient is complete.
+    waiting = [(0, 0, output)]  # a heap of (-depth, order of arrival, result)
     arrived = 0
-    inner: dict[Node, Array] = {last: grad}
+    inner: dict[Tensor, Array] = {output: grad}
     leaves: dict[Tensor, Array] = {}
     retained: list[tuple[Tensor, Array]] = []
     while waiting:
         node = heappop(waiting)[2]
         grad = inner.pop(node)
-        if node.saved is FREED:
+        if node._retains:
+            retained.append((node, k.copy(grad)))
+        function, inputs = node._function, node._inputs
+        if function is None or inputs is None:
             raise GraphError(
                 "the graph was freed by an earlier backward(); "
                 "call backward(retain_graph=True) the first time to walk it twice"
             )
-        if node.retained is not None:
-            retained.append((node.retained, k.copy(grad)))
-        function, inputs, needs = node.function, node.inputs, []
-        for t, version in zip(inputs, node.versions):  # noqa: B905 (time)
+        needs = []
+        for t in inputs:
+            needs.append(t.requires_grad or t is stop)
+        if grad.ndim or k.recording:
+            gradients = function.backward(k, grad, node._saved, needs)
+        else:
+            gradients = function.backward(SCALAR_KERNELS, grad, node._saved, needs)
+        if visit is not None:
+            visit(node, grad, gradients)
+        for t, version, needed, g in zip(inputs, node._versions, needs, gradients):  # noqa: B905
             if t._version != version:
                 raise GraphError(
                     f"{t.name or 'a tensor'} of shape {t.shape} was changed after "
                     "the forward pass that used it, so its gradient would be wrong; "
                     "run the forward pass again, or update parameters after backward()"
                 )
-            needs.append(t.requires_grad or t is stop)
-        scalar = not (grad.ndim or k.recording)
-        gradients = function.backward(SCALAR_KERNELS if scalar else k, grad, node.saved, needs)
-        if visit is not None:
-            visit(node, grad, gradients)
-        for t, needed, g in zip(inputs, needs, gradients):  # noqa: B905 (time)
             if g is None or not needed:
                 continue
-            before = t._node
-            if before is None or t is stop:
+            if t._function is None or t is stop:
                 if g.dtype is not t._data.dtype:
                     g = k.cast(g, dtype=t._data.dtype)
                 if t in leaves:
@@ -568,12 +555,12 @@ def backpropagate(
                 elif function.passes_gradient_on:
                     g = k.copy(g)  # it may share its memory with other gradients
                 leaves[t] = g
-            elif before in inner:
-                inner[before] = np.asarray(k.add(inner[before], g))
+            elif t in inner:
+                inner[t] = np.asarray(k.add(inner[t], g))
             else:
-                inner[before] = g
+                inner[t] = g
                 arrived += 1
-                heappush(waiting, (-t._depth, arrived, before))
+                heappush(waiting, (-t._depth, arrived, t))
         if not retain_graph:
-            node.saved, node.inputs = FREED, ()
+            node._saved = node._inputs = None
     return [*retained, *leaves.items()]

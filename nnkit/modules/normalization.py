@@ -78,8 +78,8 @@ class BatchNorm(Module):
                 (0,), self.eps, self.momentum, self.running_mean, self.running_var
             )
             return apply(statistics, x) * self.weight + self.bias
-        mean = Tensor._of(self.running_mean, False, None)
-        variance = Tensor._of(self.running_var, False, None)
+        mean = Tensor._of(self.running_mean)
+        variance = Tensor._of(self.running_var)
         return (x - mean) / (variance + self.eps).sqrt() * self.weight + self.bias
 
     def _initialize(self, generator: Generator) -> None:

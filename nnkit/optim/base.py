@@ -303,6 +303,6 @@ def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
     for p in params:
         if not isinstance(p, Tensor):
             raise ConfigError("params", f"must be parameters, got {type(p).__name__}")
-        if p._node is not None:
+        if not p.is_leaf:
             raise GraphError("an optimizer changes leaves; this tensor is the result of operations")
     return {"params": params, **options}

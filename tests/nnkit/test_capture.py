@@ -26,7 +26,7 @@ WITH_STATE = (F.BatchStatistics, F.Dropout)
 
 
 def tensors_of(row: Row, inputs: list[np.ndarray]) -> list[Tensor]:
-    return [Tensor._of(x, i not in row.data, None) for i, x in enumerate(inputs)]
+    return [Tensor._of(x, i not in row.data) for i, x in enumerate(inputs)]
 
 
 def computed(row: Row, problem: Problem, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -79,7 +79,7 @@ def test_every_operation_replays_to_the_same_bits(row, dtype, data, seed):
         values = row.inputs(problem, start)
         inputs = [np.array(x, dtype if x.dtype.kind == "f" else bool, order="C") for x in values]
         with no_grad():
-            output = apply(problem.make(), *[Tensor._of(x, False, None) for x in inputs])._data
+            output = apply(problem.make(), *[Tensor._of(x) for x in inputs])._data
         grad = np.random.default_rng(start).normal(size=output.shape)
         runs.append([*inputs, np.asarray(grad, output.dtype)])
     if not runs[0][-1].size:
@@ -129,7 +129,7 @@ class TestRecorder:
         values = np.ones(1, np.float32)
         with recording() as recorder:
             recorder.know("fixed", values)
-            x = Tensor._of(values, True, None)
+            x = Tensor._of(values, True)
             y = x * 2
             with pytest.raises(Uncapturable):
                 look(y)
@@ -138,7 +138,7 @@ class TestRecorder:
         values = np.ones((2, 3), np.float32)
         with recording() as recorder:
             recorder.know("fixed", values)
-            y = Tensor._of(values, True, None) * 2
+            y = Tensor._of(values, True) * 2
             assert (y.shape, y.ndim, y.size, len(y), y.dtype) == ((2, 3), 2, 6, 2, np.float32)
             assert y.requires_grad
 

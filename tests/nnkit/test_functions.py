@@ -28,18 +28,18 @@ def test_every_operation_has_a_row():
 
 def tensors_of(row: Row, inputs: list[np.ndarray]) -> list[Tensor]:
     """Leaves around these very arrays; those that can be differentiated ask for it."""
-    return [Tensor._of(x, i not in row.data, None) for i, x in enumerate(inputs)]
+    return [Tensor._of(x, i not in row.data) for i, x in enumerate(inputs)]
 
 
 def run(problem: Problem, *inputs: np.ndarray) -> np.ndarray:
     with no_grad():
-        return apply(problem.make(), *[Tensor._of(x, False, None) for x in inputs])._data
+        return apply(problem.make(), *[Tensor._of(x) for x in inputs])._data
 
 
 def gradients(output: Tensor, grad: np.ndarray, needs: list[bool]) -> F.base.Gradients:
     """What the backward rule alone answers."""
     k = Kernels() if grad.ndim else SCALAR_KERNELS
-    return output._node.function.backward(k, grad, output._node.saved, needs)
+    return output._function.backward(k, grad, output._saved, needs)
 
 
 def cotangent(output: np.ndarray, seed: int) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_nothing_is_written_to_and_nothing_is_shared(row, data, seed):
     tensors = tensors_of(row, inputs)
     output = apply(problem.make(), *tensors)
     grad = cotangent(output._data, seed)
-    kept = [*inputs, grad, *arrays_in(output._node.saved)]
+    kept = [*inputs, grad, *arrays_in(output._saved)]
     before = [x.copy() for x in kept]
 
     first = gradients(output, grad, [t.requires_grad for t in tensors])
@@ -156,11 +156,11 @@ def test_the_graph_is_released_by_backward(row, data, seed):
     """Neither inputs nor saved arrays outlive backward(), and no cycle needs the collector."""
     problem = data.draw(row.problems)
     tensors = tensors_of(row, row.inputs(problem, seed))
-    middle = [Tensor._of(t._data * 1, t.requires_grad, None) for t in tensors]
+    middle = [Tensor._of(t._data * 1, t.requires_grad) for t in tensors]
     output = apply(problem.make(), *middle)
     saved = [
         a
-        for a in arrays_in(output._node.saved)
+        for a in arrays_in(output._saved)
         if a is not output._data and not np.shares_memory(a, output._data)
     ]
     watched = [weakref.ref(thing) for thing in (*middle, *saved)]
@@ -310,7 +310,7 @@ def test_linear_does_not_depend_on_where_weight_and_bias_lie(function, dtype):
     results = []
     for weight, bias in ((block[:-1].T, block[-1]), apart):
         given = [x, weight, bias] if function is F.Linear else [x, weight]
-        tensors = [Tensor._of(a, True, None) for a in given]
+        tensors = [Tensor._of(a, True) for a in given]
         output = apply(function(), *tensors)
         output.backward(np.ones(output.shape))
         results.append([output._data, *[t.grad for t in tensors]])
@@ -344,7 +344,7 @@ def test_a_place_read_twice_receives_both_gradients():
 def test_where_takes_what_is_not_zero_for_true(dtype):
     mask = np.array([0.5, 0.0, -2.0, 1.0]).astype(dtype)
     a, b = Tensor(np.ones(4), requires_grad=True), Tensor(np.zeros(4), requires_grad=True)
-    chosen = apply(F.Where(), Tensor._of(mask, False, None), a, b)
+    chosen = apply(F.Where(), Tensor._of(mask), a, b)
     np.testing.assert_array_equal(chosen.data, [1, 0, 1, 1])
     chosen.sum().backward()
     np.testing.assert_array_equal(a.grad, [1, 0, 1, 1])
