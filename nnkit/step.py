@@ -109,6 +109,8 @@ class TrainingStep:
             for i, rows in enumerate(batches):
                 losses[i] = self.plain(x.take(rows, axis=0), y.take(rows, axis=0))
             return losses
+        if plan.deferred:
+            self.loss.check_targets(y, plan.output.shape)
         for done in range(0, len(batches), CHUNK):
             part = slice(done, done + CHUNK)
             losses[part] = plan.run(x, y, batches[part])
@@ -241,8 +243,6 @@ class _Plan:
         count, optimizer = len(rows), self.optimizer
         if count > self.capacity:
             self._reserve(count)
-        if self.deferred:
-            self.loss.check_targets(y, self.output.shape)
         # Where every step takes all examples in order, they are laid out once.
         everything = rows.shape[1] == len(x)
         slots = 1 if everything else count

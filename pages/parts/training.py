@@ -20,7 +20,7 @@ from pages.parts.network_view import NetworkEvent, network_view, pack_frame
 from pages.parts.status import run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most
-BUDGET = 0.04  # seconds of training in a tick, at most (but for one epoch that takes longer)
+BUDGET = 0.025  # seconds of training in a tick, at most (but for one epoch that takes longer)
 INTERVAL = 0.036  # seconds between ticks: the browser needs time for a click, too
 
 ACTIVATIONS = tuple(HIDDEN_ACTIVATIONS)

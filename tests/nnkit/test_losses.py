@@ -232,6 +232,13 @@ class TestRefused:
         with pytest.raises(ShapeError, match=r"2 \* target - 1"):
             nn.Hinge()([1.0], wrong)
 
+    @pytest.mark.parametrize("loss", [nn.BinaryCrossEntropy(), nn.BinaryCrossEntropyWithLogits()])
+    @pytest.mark.parametrize("wrong", [-1.0, 2.0, np.nan])
+    def test_binary_cross_entropy_wants_targets_from_0_to_1(self, loss, wrong):
+        with pytest.raises(ShapeError, match="from 0 to 1"):
+            loss([[0.5], [0.5]], [[1.0], [wrong]])
+        assert np.isfinite(loss([[0.5], [0.5]], [[0.25], [0.0]]).item())
+
     @pytest.mark.parametrize("wrong", [0, -1.0, float("nan")])
     def test_a_huber_delta_that_is_not_positive(self, wrong):
         with pytest.raises(ConfigError, match="delta"):

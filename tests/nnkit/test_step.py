@@ -778,3 +778,14 @@ def test_reason_tells_why_a_step_runs_plainly_and_only_then():
     step.loss = nn.MSE()
     step(*two_classes(8))
     assert step.reason == ""
+
+
+@pytest.mark.parametrize("capture", [True, False])
+def test_targets_without_a_meaning_are_refused_before_anything_changes(capture):
+    model = nn.Linear(2, 1, generator=np.random.default_rng(0))
+    optimizer = nn.SGD(model.parameters(), lr=0.1)
+    step = TrainingStep(model, nn.BinaryCrossEntropyWithLogits(), optimizer, capture=capture)
+    before = model.weight.data.copy()
+    with pytest.raises(ShapeError, match="from 0 to 1"):
+        step.epochs(np.ones((4, 2)), np.full((4, 1), -1.0), batch_size=2)
+    assert_same_bits(model.weight.data, before)
