@@ -21,8 +21,8 @@ from .program import Program, Table
 from .tensor import Tensor, _cotangent, backpropagate
 from .watch import Watch
 
-#: Steps that are laid out in memory at a time.
-CHUNK = 256
+#: Steps that are laid out in memory at a time, and elements for their inputs or outputs.
+CHUNK, LAID_OUT = 256, 2**22
 CHANGED = "a forward pass changed an attribute of its module"
 #: Elements worked on at a time where several arrays of that size should stay in the cache.
 CACHED = 16_384
@@ -111,8 +111,8 @@ class TrainingStep:
             return losses
         if plan.deferred:
             self.loss.check_targets(y, plan.output.shape)
-        for done in range(0, len(batches), CHUNK):
-            part = slice(done, done + CHUNK)
+        for done in range(0, len(batches), plan.chunk):
+            part = slice(done, done + plan.chunk)
             losses[part] = plan.run(x, y, batches[part])
         return losses
 
@@ -203,6 +203,8 @@ class _Plan:
         self.inputs = [place for place in inputs if place.storage in used]
         self.target = recorder.place(self.y)
         self.numbers = {name: recorder.place(value) for name, value in numbers.items()}
+        largest = max(self.x.size + self.y.size, self.output.storage.size, 1)
+        self.chunk = max(1, min(CHUNK, LAID_OUT // largest))
 
     def _record(self, recorder: Recorder, step: TrainingStep, numbers: dict[str, Array]) -> Array:
         """Record the step; returns what its loss is computed from."""

@@ -789,3 +789,21 @@ def test_targets_without_a_meaning_are_refused_before_anything_changes(capture):
     with pytest.raises(ShapeError, match="from 0 to 1"):
         step.epochs(np.ones((4, 2)), np.full((4, 1), -1.0), batch_size=2)
     assert_same_bits(model.weight.data, before)
+
+
+@pytest.mark.parametrize(("samples", "batch_size"), [(600, 100), (100, 100)])
+def test_large_batches_are_laid_out_a_few_at_a_time(samples, batch_size):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(samples, 3000)).astype(np.float32)
+    y = rng.normal(size=(samples, 1)).astype(np.float32)
+    losses = []
+    for capture in (True, False):
+        model = nn.Linear(3000, 1, generator=np.random.default_rng(1))
+        optimizer = nn.SGD(model.parameters(), lr=1e-4)
+        step = TrainingStep(model, nn.MSE(), optimizer, capture=capture)
+        losses.append(step.epochs(x, y, batch_size=batch_size, epochs=3000 // samples))
+        if capture:
+            (plan,) = step._plans.values()
+            assert 1 < plan.capacity < len(losses[0])
+            assert plan.capacity * batch_size * 3000 <= 2**22
+    assert_same_bits(*losses)
