@@ -143,8 +143,10 @@ class CrossEntropy(Function):
         z, t = inputs
         one_hot = t.ndim == z.ndim - 1
         if one_hot:
-            classes = k.constant(np.arange(z.shape[-1], dtype=z.dtype))
-            t = k.indicator(np.equal, t[..., None], classes)
+            # Class by class in memory, as the layer that made z leaves it.
+            classes = np.arange(z.shape[-1], dtype=z.dtype).reshape(-1, *(1,) * t.ndim)
+            t = k.indicator(np.equal, k.constant(classes), t[None])
+            t = t.transpose(*range(1, t.ndim), 0)
         shifted = k.subtract(z, k.max(z, axis=-1, keepdims=True))
         weights = k.exp(shifted)
         total = k.sum(weights, axis=-1, keepdims=True)
