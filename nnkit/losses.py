@@ -155,16 +155,18 @@ class Hinge(Loss):
             raise ShapeError("Hinge expects targets -1 and 1; for 0 and 1 pass 2 * target - 1")
 
 
-def _check_shares(loss: Loss, target: Array) -> None:
-    """Refuse targets that are no probabilities."""
-    if target.size and not (target.min() >= 0 and target.max() <= 1):
-        raise ShapeError(
-            f"{type(loss).__name__} expects targets from 0 to 1, got values from "
-            f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"
-        )
+class _ProbabilityLoss(Loss):
+    """Base of the losses whose targets are probabilities."""
+
+    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
+        if target.size and not (target.min() >= 0 and target.max() <= 1):
+            raise ShapeError(
+                f"{type(self).__name__} expects targets from 0 to 1, got values from "
+                f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"
+            )
 
 
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(_ProbabilityLoss):
     """-t·log p - (1 - t)·log(1 - p) of probabilities p and targets t in [0, 1].
 
     Each logarithm ends at -100.
@@ -177,9 +179,6 @@ class BinaryCrossEntropy(Loss):
 
     name, function = "bce", F.BinaryCrossEntropyError()
 
-    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        _check_shares(self, target)
-
     def check_predictions(self, prediction: Array) -> None:
         if prediction.size and (prediction.min() < 0 or prediction.max() > 1):
             raise ShapeError(
@@ -188,7 +187,7 @@ class BinaryCrossEntropy(Loss):
             )
 
 
-class BinaryCrossEntropyWithLogits(Loss):
+class BinaryCrossEntropyWithLogits(_ProbabilityLoss):
     """Binary cross-entropy of σ(z) for targets in [0, 1], from logits z; finite for every finite z.
 
     >>> round(BinaryCrossEntropyWithLogits()([0.0], [1.0]).item(), 4)
@@ -196,9 +195,6 @@ class BinaryCrossEntropyWithLogits(Loss):
     """
 
     name, function = "bce_with_logits", F.BinaryCrossEntropyWithLogits()
-
-    def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        _check_shares(self, target)
 
 
 class CrossEntropy(Loss):

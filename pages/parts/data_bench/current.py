@@ -64,27 +64,25 @@ def show() -> None:
         )
         with st.popover("Code", icon=":material/code:", help="Python that makes the same data"):
             st.code(reproduce(now.config, data), language="python")
-        _recipe_button(now.config)
+        _recipe_button()
 
 
-def _recipe_button(config: ExperimentConfig) -> None:
+def _recipe_button() -> None:
     """A way back to what solves the data set, for a visitor who has changed the network."""
-    if config.dataset == CUSTOM:
-        return
-    known = recommended(config.dataset)
-    recipe = {name: getattr(known, name) for name in state.RECIPE}
-    if any(getattr(config, name) != value for name, value in recipe.items()):
+    if state.can_recommend():
         st.button(
             "Recommended network",
             key="recommended",
             icon=":material/recommend:",
             help="Layers, features and training known to solve this data set, in place of yours.",
             on_click=controls.attempt,
-            args=(_use_recipe, recipe),
+            args=(_use_recipe, state.experiment().config.dataset),
         )
 
 
-def _use_recipe(recipe: dict[str, Any]) -> None:
+def _use_recipe(dataset: str) -> None:
+    known = recommended(dataset)
+    recipe = {field: getattr(known, field) for field in state.RECIPE}
     config = state.experiment().config.replace(**recipe)
     state.adopt(config, why="Network and training are as recommended for these data.")
 
