@@ -44,7 +44,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions.base import Array, Kernels, clip_ufunc, kernels
+from .functions.base import ONE, Array, Kernels, clip_ufunc, kernels
 from .functions.memory import address
 
 
@@ -120,6 +120,7 @@ class Recorder(Kernels):
         self.calls: list[Call] = []
         self._starts: list[int] = []
         self._ranges: list[tuple[int, Storage]] = []  # (end, storage), parallel to _starts
+        self.constant(ONE)
 
     # Places ---------------------------------------------------------------------------------
 

@@ -55,7 +55,8 @@ FORMULAS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 
 The operands are a, b, c and the result y; a fixed exponent is p, with q = p - 1; n is the number
 of elements of a. The formulas are Python as well as mathematics. Where the gradient of a sum or
-mean is g, every summand gets it.
+mean is g, every summand gets it. The mean or sum of losses ("mean of squarederror") has the formula
+of the loss with g / n or g for its g, where n is the number of losses.
 """
 
 _OF_WHOLE_ARRAYS = ("crossentropy", "linear", "matmul", "mean", "sum")
@@ -105,6 +106,20 @@ def _rule_name(node: GraphNode, operands: int) -> str:
     return "power of" if node.operation == "power" and operands == 2 else node.operation
 
 
+def _reduced(node: GraphNode) -> tuple[str, str]:
+    """For "mean of squarederror" these two words; for other operations nothing."""
+    reduction, _, losses = node.operation.partition(" of ")
+    return (reduction, losses) if losses else ("", "")
+
+
+def _formulas(node: GraphNode, operands: int) -> tuple[str, ...]:
+    reduction, losses = _reduced(node)
+    formulas = FORMULAS.get(losses or _rule_name(node, operands), ())
+    if reduction == "mean":
+        return tuple(re.sub(r"\bg\b", "(g / n)", formula) for formula in formulas)
+    return formulas
+
+
 def definition(graph: Graph, node: GraphNode, names: Sequence[str]) -> str:
     """How the node was computed, such as "w * x"; "" for leaves."""
     if not node.operation:
@@ -114,10 +129,13 @@ def definition(graph: Graph, node: GraphNode, names: Sequence[str]) -> str:
         return f"{operands[0]}^{node.settings['exponent']:g}"
     if node.operation == "linear":
         return " + ".join([f"{operands[0]} @ {operands[1]}.T", *operands[2:]])
-    if template := _DEFINITIONS.get(_rule_name(node, len(operands))):
-        negative = [f"({name})" if name.startswith("-") else name for name in operands]
-        return template.format(*negative)
-    return f"{node.operation}({', '.join(operands)})"
+    reduction, losses = _reduced(node)
+    name = losses or _rule_name(node, len(operands))
+    if template := _DEFINITIONS.get(name):
+        text = template.format(*(f"({n})" if n.startswith("-") else n for n in operands))
+    else:
+        text = f"{name}({', '.join(operands)})"
+    return f"{reduction}({text})" if reduction else text
 
 
 def symbols_of(
@@ -136,6 +154,9 @@ def symbols_of(
         numbers = {"p": node.settings["exponent"], "q": node.settings["exponent"] - 1}
     if node.operation == "mean":
         numbers = {"n": values["a"].size / max(node.value.size, 1)}
+    if _reduced(node)[0] == "mean":  # of losses: one an element, or one a row
+        rows = values["a"].shape[:-1] if "crossentropy" in node.operation else values["a"].shape
+        numbers = {"n": math.prod(rows)}
     for symbol, value in numbers.items():
         values[symbol] = np.asarray(float(value))
         labels[symbol] = number(value)
@@ -147,11 +168,12 @@ def local_formula(
 ) -> tuple[str, str]:
     """The formula for one operand, and the condition of its case: none for arrays of cases."""
     operands = [symbol for symbol in "abc" if symbol in symbols]
-    formulas = FORMULAS.get(_rule_name(node, len(operands)), ())
+    formulas = _formulas(node, len(operands))
     source = symbols[operands[edge.position]] if edge.position < len(operands) else None
     if edge.position >= len(formulas) or source is None:
         return "", ""
-    if node.operation not in _OF_WHOLE_ARRAYS and node.shape != source.shape:
+    of_whole_arrays = node.operation in _OF_WHOLE_ARRAYS or any(_reduced(node))
+    if not of_whole_arrays and node.shape != source.shape:
         return "", ""  # the formula does not speak of the sum over the axes that were stretched
     formula = formulas[edge.position]
     return (formula, "") if node.value.size != 1 else _case(formula, symbols)

@@ -18,6 +18,8 @@ from .functions.base import kernels
 from .modules.base import Module
 from .tensor import Tensor, apply, as_tensor
 
+# As np.min and np.max, without their Python.
+smallest, largest = np.minimum.reduce, np.maximum.reduce
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -45,12 +47,11 @@ class Loss(Module):
 
     def forward(self, prediction: Tensor, target: Any) -> Tensor:
         truth = self.targets_for(prediction, target)
-        losses = apply(self.function, prediction, truth)
         if self.reduction == "none":
-            return losses
-        if self.reduction == "mean" and not losses._data.size:
+            return apply(self.function, prediction, truth)
+        if self.reduction == "mean" and not truth._data.size:
             raise ShapeError(f"{type(self).__name__} has no mean over no examples")
-        return apply(_MEAN if self.reduction == "mean" else _SUM, losses)
+        return apply(F.Reduced(self.function, self.reduction), prediction, truth)
 
     def gradient(self, prediction: Any, target: Any) -> Array:
         """dL/dprediction as an array: a call and its `backward()` in one.
@@ -63,7 +64,8 @@ class Loss(Module):
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
-        truth, values = as_tensor(target), prediction._data
+        truth = target if isinstance(target, Tensor) else Tensor(target)
+        values = prediction._data
         if truth._data.dtype is not values.dtype:
             truth = Tensor(truth, dtype=values.dtype)
         shape = values.shape
@@ -88,9 +90,6 @@ class Loss(Module):
 
     def _describe(self) -> str:
         return "" if self.reduction == "mean" else f"reduction={self.reduction!r}"
-
-
-_MEAN, _SUM = F.Mean(), F.Sum()
 
 
 def _reshape_hint(prediction: tuple[int, ...], target: tuple[int, ...]) -> str:
@@ -159,7 +158,7 @@ class _ProbabilityLoss(Loss):
     """Base of the losses whose targets are probabilities."""
 
     def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        if target.size and not (target.min() >= 0 and target.max() <= 1):
+        if target.size and not (smallest(target, None) >= 0 and largest(target, None) <= 1):
             raise ShapeError(
                 f"{type(self).__name__} expects targets from 0 to 1, got values from "
                 f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"

@@ -103,7 +103,7 @@ class Tensor:
     _inputs: tuple[Tensor, ...] | None = None  # None again once the graph is freed
     _saved: Any = None
     _versions: Sequence[int] = ()  # of the inputs, when they were used
-    _depth = 0  # more than that of every tensor that led here
+    _depth = 0  # 0 if no gradient is required, else more than that of every tensor that led here
     _retains = False  # whether `backward()` leaves its gradient, too
     name = ""
     __array_priority__ = 1000.0
@@ -117,7 +117,8 @@ class Tensor:
         name: str = "",
     ) -> None:
         self._data = _float_array(data, dtype)
-        self.requires_grad = requires_grad
+        if requires_grad:
+            self._depth = 1
         if name:
             self.name = name
 
@@ -126,7 +127,7 @@ class Tensor:
         """A tensor around `data` as it is: no conversion, no copy."""
         tensor = cls.__new__(cls)
         tensor._data = data
-        tensor.requires_grad = requires_grad
+        tensor._depth = int(requires_grad)
         return tensor
 
     # What it holds --------------------------------------------------------------------------
@@ -148,6 +149,15 @@ class Tensor:
         if new is not self._data:
             self._data[...] = new
         self._version += 1
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward()` works out dL/d(this)."""
+        return self._depth > 0
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self._depth = max(self._depth, 1) if value else 0
 
     @property
     def grad(self) -> Array | None:
@@ -443,12 +453,12 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
     """Run `function` on tensors, growing the graph if any of them requires a gradient."""
     arrays: list[Array] = []
     versions: list[int] = []
-    depth = 0  # while none of them requires a gradient
+    depth = 0
     for t in inputs:
         arrays.append(t._data)
         versions.append(t._version)
-        if t.requires_grad and t._depth >= depth:
-            depth = t._depth + 1
+        if t._depth > depth:
+            depth = t._depth
     k = kernels.get()
     if not arrays[0].ndim and not k.recording:
         k = SCALAR_KERNELS
@@ -458,19 +468,17 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
         shapes = " and ".join(str(t.shape) for t in inputs)
         raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
     result = _new(Tensor)
-    result._data = output if type(output) is np.ndarray else np.asarray(output)
-    result.requires_grad = False
+    result._data = output if type(output) is _ndarray else np.asarray(output)
     if depth and _grad_enabled.get():
-        result.requires_grad = True
+        result._depth = depth + 1
         result._function = function
         result._inputs = inputs
         result._saved = saved
         result._versions = versions
-        result._depth = depth
     return result
 
 
-_new = object.__new__  # without the checks of `Tensor.__init__`
+_new, _ndarray = object.__new__, np.ndarray  # the former without what `Tensor.__init__` does
 
 
 def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
@@ -512,15 +520,16 @@ def backpropagate(
     k = kernels.get()
     if output._function is None or output is stop:
         return [(output, k.copy(grad))]
-    # The deepest goes first: all that used it are deeper, so its gradient is complete.
-    waiting = [(0, 0, output)]  # a heap of (-depth, order of arrival, result)
+    # The deepest goes first: all that used it are deeper, so its gradient is complete. As long as
+    # there is one way only, it is `following`; others wait in a heap of (-depth, arrival, result).
+    waiting: list[tuple[int, int, Tensor]] = []
     arrived = 0
-    inner: dict[Tensor, Array] = {output: grad}
+    inner: dict[Tensor, Array] = {}  # the gradients of those that wait
     leaves: dict[Tensor, Array] = {}
     retained: list[tuple[Tensor, Array]] = []
-    while waiting:
-        node = heappop(waiting)[2]
-        grad = inner.pop(node)
+    node: Tensor = output
+    following: Tensor | None
+    while True:
         if node._retains:
             retained.append((node, k.copy(grad)))
         function, inputs = node._function, node._inputs
@@ -531,13 +540,12 @@ def backpropagate(
             )
         needs = []
         for t in inputs:
-            needs.append(t.requires_grad or t is stop)
-        if grad.ndim or k.recording:
-            gradients = function.backward(k, grad, node._saved, needs)
-        else:
-            gradients = function.backward(SCALAR_KERNELS, grad, node._saved, needs)
+            needs.append(t._depth > 0 or t is stop)
+        rules = k if grad.ndim or k.recording else SCALAR_KERNELS
+        gradients = function.backward(rules, grad, node._saved, needs)
         if visit is not None:
             visit(node, grad, gradients)
+        following = None
         for t, version, needed, g in zip(inputs, node._versions, needs, gradients):  # noqa: B905
             if t._version != version:
                 raise GraphError(
@@ -555,12 +563,26 @@ def backpropagate(
                 elif function.passes_gradient_on:
                     g = k.copy(g)  # it may share its memory with other gradients
                 leaves[t] = g
+            elif t is following:
+                grad = np.asarray(k.add(grad, g))
             elif t in inner:
                 inner[t] = np.asarray(k.add(inner[t], g))
+            elif following is None:
+                following, grad = t, g
             else:
                 inner[t] = g
                 arrived += 1
                 heappush(waiting, (-t._depth, arrived, t))
         if not retain_graph:
             node._saved = node._inputs = None
+        if waiting:
+            if following is not None:
+                inner[following] = grad
+                arrived += 1
+                heappush(waiting, (-following._depth, arrived, following))
+            following = heappop(waiting)[2]
+            grad = inner.pop(following)
+        if following is None:
+            break
+        node = following
     return [*retained, *leaves.items()]

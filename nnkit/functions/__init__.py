@@ -42,6 +42,7 @@ from .losses import (
     CrossEntropy,
     HingeError,
     HuberError,
+    Reduced,
     SquaredError,
 )
 from .normalization import BatchStatistics, Dropout, Normalize
@@ -88,6 +89,7 @@ __all__ = [
     "Power",
     "PowerOf",
     "ReLU",
+    "Reduced",
     "Reshape",
     "SiLU",
     "Sigmoid",

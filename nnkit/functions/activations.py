@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Function, Gradients, Kernels
+from .base import ONE, Array, Function, Gradients, Kernels
 
 
 class ReLU(Function):
@@ -49,7 +49,7 @@ class Tanh(Function):
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         slope = k.square(saved)
-        slope = k.subtract(1.0, slope, out=slope)
+        slope = k.subtract(ONE, slope, out=slope)
         return (k.multiply(grad, slope, out=slope),)
 
 
@@ -57,7 +57,7 @@ def logistic(k: Kernels, x: Array) -> Array:
     """1 / (1 + e⁻ˣ) in a new array; where e⁻ˣ overflows to infinity, that gives the right 0."""
     y = k.negative(x)
     y = k.saturating_exp(y, out=y)
-    y = k.add(y, 1.0, out=y)
+    y = k.add(y, ONE, out=y)
     return k.reciprocal(y, out=y)
 
 
@@ -69,7 +69,7 @@ class Sigmoid(Function):
         return y, y
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        slope = k.subtract(1.0, saved)
+        slope = k.subtract(ONE, saved)
         slope = k.multiply(slope, saved, out=slope)
         return (k.multiply(grad, slope, out=slope),)
 

@@ -29,7 +29,8 @@ clip_ufunc: Any = getattr(umath, "clip", np.clip)
 _add_up: Any = np.add.reduce  # whose types leave out=None out
 _largest: Any = np.maximum.reduce
 # Arrays of one number, which ufuncs take in half the time of Python's. float64 stays float64.
-_ZERO, _INFINITY = np.array(0.0, np.float32), np.array(np.inf, np.float32)
+ZERO, ONE = np.array(0.0, np.float32), np.array(1.0, np.float32)
+_INFINITY = np.array(np.inf, np.float32)
 
 
 def _context(**errors: Any) -> Context:
@@ -93,6 +94,15 @@ class Kernels:
         return result
 
     @staticmethod
+    def mean(
+        x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
+    ) -> Array:
+        total = _add_up(x, axis, None, out, keepdims)
+        n = x.size / max(1, total.size)
+        result: Array = total / n if out is None else np.divide(total, n, out)
+        return result
+
+    @staticmethod
     def max(
         x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
     ) -> Array:
@@ -126,7 +136,7 @@ class Kernels:
     @staticmethod
     def positive_part(x: Array, *, out: Array | None = None) -> Array:
         """max(x, 0), with NaN kept."""
-        result: Array = clip_ufunc(x, _ZERO, _INFINITY, out)
+        result: Array = clip_ufunc(x, ZERO, _INFINITY, out)
         return result
 
     @staticmethod
@@ -207,8 +217,8 @@ class Kernels:
         """
         n, d = x.shape
         tall = np.empty((d + 1, n), x.dtype)
-        tall[:d] = x.T
-        tall[d] = 1
+        tall.fill(1)
+        tall[:-1] = x.T
         return tall.T
 
 

@@ -1,7 +1,7 @@
 """Losses, example by example: shape of the targets in, one loss per element (or per row) out.
 
-Averaging is a separate operation, so that the losses of many batches can be taken at once.
-Targets are data: no gradient flows to them.
+Taking their mean or sum is `Reduced`, apart from them, so that the losses of many batches can be
+taken at once. Targets are data: no gradient flows to them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,38 @@ from typing import Any
 
 import numpy as np
 
-from .base import Array, Function, Gradients, Kernels
+from .base import ONE, Array, Function, Gradients, Kernels
+
+
+class Reduced(Function):
+    """The mean or the sum of the losses that another function gives: one number.
+
+    Every loss has the same share in it, so that `backward` of the other function is given the
+    gradient as one number, which NumPy broadcasts.
+    """
+
+    def __init__(self, losses: Function, reduction: str = "mean") -> None:
+        self._losses, self.reduction = losses, reduction
+
+    @property
+    def name(self) -> str:
+        return f"{self.reduction} of {self._losses.name}"
+
+    @property
+    def rule(self) -> str:  # type: ignore[override]
+        share = ", divided by their number" if self.reduction == "mean" else ""
+        return f"each loss receives the gradient{share}; {self._losses.rule}"
+
+    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+        losses, saved = self._losses.forward(k, *inputs)
+        reduce = k.mean if self.reduction == "mean" else k.sum
+        return reduce(losses), (k, saved, losses.size)
+
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+        # The gradient has no axes, but what the losses are made of may have.
+        k, saved, n = saved
+        share = np.asarray(k.divide(grad, float(n))) if self.reduction == "mean" else grad
+        return self._losses.backward(k, share, saved, needs)
 
 
 class SquaredError(Function):
@@ -129,9 +160,9 @@ class BinaryCrossEntropyWithLogits(Function):
         z, t = saved
         # (1 - t) - 1/(1 + eᶻ): where eᶻ overflows to infinity, the quotient is the right 0.
         below = k.saturating_exp(z)
-        below = k.add(below, 1.0, out=below)
+        below = k.add(below, ONE, out=below)
         share = k.divide(grad, below, out=below)
-        return k.subtract(k.multiply(grad, k.subtract(1.0, t)), share, out=share), None
+        return k.subtract(k.multiply(grad, k.subtract(ONE, t)), share, out=share), None
 
 
 class CrossEntropy(Function):

@@ -52,9 +52,8 @@ class Mean(Sum):
 
     def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
         (x,) = inputs
-        n = float(count(x.shape, self.axis))
-        total = k.sum(x, axis=self.axis, keepdims=self.keepdims)
-        return k.divide(total, n), (x.shape, n)
+        mean = k.mean(x, axis=self.axis, keepdims=self.keepdims)
+        return mean, (x.shape, float(count(x.shape, self.axis)))
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
         shape, n = saved

@@ -144,7 +144,8 @@ class Activation(Module):
         self.options = options
 
     def forward(self, x: Tensor) -> Tensor:
-        return type(self).function(x, **self.options)
+        function = type(self).function
+        return function(x, **self.options) if self.options else function(x)
 
     def gradient(self, x: Any) -> Array:
         """dy/dx at `x` as an array, for activations that work element by element.

@@ -33,11 +33,16 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(forward)
     def wrapped(self: Module, *inputs: Any, **options: Any) -> Any:
-        if inputs and not isinstance(inputs[0], Tensor):
-            inputs = (Tensor(inputs[0], requires_grad=True), *inputs[1:])
-        output = forward(self, *inputs, **options)
-        if inputs:
-            self._last_call = (inputs[0], output)
+        if not inputs:
+            return forward(self, **options)
+        x = inputs[0]
+        if not isinstance(x, Tensor):
+            x = Tensor(x, requires_grad=True)
+        if options or len(inputs) > 1:
+            output = forward(self, x, *inputs[1:], **options)
+        else:
+            output = forward(self, x)  # in half the time
+        self._last_call = (x, output)
         return output
 
     return wrapped

@@ -105,27 +105,32 @@ class Linear(Module):
             self.bias.data = np.zeros(self.bias.shape)
 
     def forward(self, x: Tensor) -> Tensor:
+        weight, bias, data = self.weight, self.bias, x._data
+        shape = data.shape
+        if len(shape) != 2 or shape[1] != self.in_features or weight is None:
+            x, weight, bias = self._fitting(x)
+        if data.dtype is not weight._data.dtype:
+            x = x.astype(weight._data.dtype)
+        if bias is None:
+            y = apply(_WITHOUT_BIAS, x, weight)
+        else:
+            y = apply(self._function, x, weight, bias)
+        if len(shape) != 2:
+            y = y.reshape(*shape[:-1], self.out_features)
+        activation = self.activation
+        return y if activation is None else activation(y)
+
+    def _fitting(self, x: Tensor) -> tuple[Tensor, Parameter, Parameter | None]:
+        """Rows of `x` of any shape, and parameters that fit them, made here at the first call."""
         shape = x._data.shape
-        weight = self.weight
-        if weight is None and shape:
-            weight = self._create(shape[-1])
+        if self.weight is None and shape:
+            self._create(shape[-1])
         if not shape or shape[-1] != self.in_features:
             raise ShapeError(
                 f"{type(self).__name__} expected inputs of shape (examples, {self.in_features}), "
                 f"got {shape}"
             )
-        assert weight is not None
-        if x._data.dtype is not weight._data.dtype:
-            x = x.astype(weight._data.dtype)
-        if len(shape) != 2:
-            x = x.reshape(-1, shape[-1])
-        if self.bias is None:
-            y = apply(_WITHOUT_BIAS, x, weight)
-        else:
-            y = apply(self._function, x, weight, self.bias)
-        if len(shape) != 2:
-            y = y.reshape(*shape[:-1], self.out_features)
-        return y if self.activation is None else self.activation(y)
+        return x.reshape(-1, shape[-1]), self.weights, self.bias
 
     # The names of the manual style ----------------------------------------------------------
 

@@ -266,6 +266,46 @@ exponents = st.sampled_from([2, 3, -1, 0.5, 1, 0, -2.5, 2.0]).map(lambda p: (p,)
 limits = st.sampled_from([(-0.5, 0.5), (None, 0.5), (-1.0, None), (None, None), (0.0, 0.0)])
 slopes = st.sampled_from([0.01, 0.3, 1.0]).map(lambda a: (a,))
 
+LOSSES = (
+    Row(F.SquaredError, alike(F.SquaredError), data=(1,)),
+    Row(F.AbsoluteError, alike(F.AbsoluteError), (near(0.25), near(0.0)), data=(1,)),
+    Row(
+        F.HuberError,
+        st.builds(
+            lambda shape, delta: Problem(lambda: F.HuberError(delta), (shape, shape)),
+            shapes(),
+            st.sampled_from([0.5, 1.0, 2.0]),
+        ),
+        (near(0.25), near(0.0)),
+        data=(1,),
+    ),
+    Row(F.HingeError, alike(F.HingeError), (near(0.25), signs), data=(1,)),
+    Row(
+        F.BinaryCrossEntropyError,
+        alike(F.BinaryCrossEntropyError),
+        (probability, probability),
+        data=(1,),
+    ),
+    Row(
+        F.BinaryCrossEntropyWithLogits,
+        alike(F.BinaryCrossEntropyWithLogits),
+        (wide, probability),
+        data=(1,),
+    ),
+    Row(F.CrossEntropy, classified(), data=(1,)),
+)
+
+
+@st.composite
+def totalled(draw: st.DrawFn) -> Problem:
+    """The mean or the sum of any loss."""
+    row = draw(st.sampled_from(LOSSES))
+    reduction = draw(st.sampled_from(["mean", "sum"]))
+    problem = draw(row.problems.filter(lambda problem: all(map(all, problem.shapes))))
+    values = problem.values or row.values
+    return Problem(lambda: F.Reduced(problem.make(), reduction), problem.shapes, values)
+
+
 TABLE = (
     Row(F.Add, broadcast(F.Add)),
     Row(F.Subtract, broadcast(F.Subtract)),
@@ -311,32 +351,8 @@ TABLE = (
     Row(F.Normalize, normalized(batch=False), (distinct,)),
     Row(F.BatchStatistics, normalized(batch=True), (distinct,)),
     Row(F.Dropout, dropped()),
-    Row(F.SquaredError, alike(F.SquaredError), data=(1,)),
-    Row(F.AbsoluteError, alike(F.AbsoluteError), (near(0.25), near(0.0)), data=(1,)),
-    Row(
-        F.HuberError,
-        st.builds(
-            lambda shape, delta: Problem(lambda: F.HuberError(delta), (shape, shape)),
-            shapes(),
-            st.sampled_from([0.5, 1.0, 2.0]),
-        ),
-        (near(0.25), near(0.0)),
-        data=(1,),
-    ),
-    Row(F.HingeError, alike(F.HingeError), (near(0.25), signs), data=(1,)),
-    Row(
-        F.BinaryCrossEntropyError,
-        alike(F.BinaryCrossEntropyError),
-        (probability, probability),
-        data=(1,),
-    ),
-    Row(
-        F.BinaryCrossEntropyWithLogits,
-        alike(F.BinaryCrossEntropyWithLogits),
-        (wide, probability),
-        data=(1,),
-    ),
-    Row(F.CrossEntropy, classified(), data=(1,)),
+    *LOSSES,
+    Row(F.Reduced, totalled(), data=(1,)),
 )
 
 

@@ -92,8 +92,8 @@ FORMULA_CASES = {
     "tanh": "tanh(x)",
     "sigmoid": "sigmoid(x)",
     "softplus": "softplus(x)",
-    "squarederror": lambda x: mse_loss(x, Tensor(matrix(2, 3))),
-    "crossentropy": lambda x: cross_entropy_loss(x, Tensor(softmax(matrix(2, 3)))),
+    "squarederror": lambda x: (mse_loss(x, Tensor(matrix(2, 3)), "none") * matrix(2, 3)).sum(),
+    "crossentropy": lambda x: cross_entropy_loss(x, Tensor(softmax(matrix(2, 3))), "none").mean(),
     "mean": lambda x: x.mean(),
     "sum": lambda x: x.sum(),
     "linear": lambda x, w, b: (apply(F.Linear(), x, w, b) * matrix(2, 4)).sum(),
@@ -117,6 +117,16 @@ class TestFormulas:
         name = operation.removesuffix(" of")
         assert name in {step.node.operation for step in walk.steps}
         assert all(part.formula for step in walk.steps for part in step.parts)
+        assert_formulas_hold(walk)
+
+    @pytest.mark.parametrize("loss", [mse_loss, cross_entropy_loss])
+    @pytest.mark.parametrize("reduction", ["mean", "sum"])
+    def test_losses_are_reduced_in_the_same_formula(self, loss, reduction):
+        targets = Tensor(softmax(matrix(2, 3)))
+        walk = walk_through(lambda x: 3.0 * loss(x, targets, reduction), {"x": matrix(2, 3)})
+        reduced = next(step for step in walk.steps if " of " in step.node.operation)
+        assert reduced.node.operation.startswith(f"{reduction} of ")
+        assert ("(g / n)" in reduced.parts[0].formula) == (reduction == "mean")
         assert_formulas_hold(walk)
 
     @pytest.mark.parametrize(
@@ -236,7 +246,7 @@ class TestNames:
 
         walk = walk_through(compute, {"x": matrix(2, 3), "m": matrix(3, 2)})
         assert [text for text in walk.definitions if text] == [
-            "x @ m", "-v1", "v2 * (-2)", "(v3 - t)^2", "mean(v4)", "v5^0.5",
+            "x @ m", "-v1", "v2 * (-2)", "mean((v3 - t)^2)", "v4^0.5",
         ]  # fmt: skip
 
     def test_numbers(self):
