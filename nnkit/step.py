@@ -23,7 +23,7 @@ from .watch import Watch
 
 #: Steps that are laid out in memory at a time, and elements for their inputs or outputs.
 CHUNK, LAID_OUT = 256, 2**22
-CHANGED = "a forward pass changed an attribute of its module"
+CHANGED = "a forward pass changed something that it may depend on"
 #: Elements worked on at a time where several arrays of that size should stay in the cache.
 CACHED = 16_384
 

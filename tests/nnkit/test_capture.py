@@ -1,7 +1,11 @@
 """What is captured, what is not, and that neither changes a number."""
 
 import math
-from types import SimpleNamespace
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from types import ModuleType, SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -325,7 +329,7 @@ class GradientsInTheForward(TwoLayers):
 class CountsCalls(TwoLayers):
     """A number that changes at each call, and what is computed with it."""
 
-    reason = "changed an attribute"
+    reason = "changed something"
 
     def __init__(self):
         super().__init__()
@@ -534,6 +538,143 @@ def test_edits_of_what_a_function_closes_over_count_from_the_next_step():
     twins = twins_of(make)
     train(twins, 1)
     scale[0] = 0.5
+    train(twins, 1)
+
+
+# What forwards look up outside of their modules
+
+GAIN, GAINS, GAIN_ARRAY = 1.0, [1.0], np.ones(4, np.float32)
+ELSEWHERE = ModuleType("elsewhere")
+ELSEWHERE.gain = 1.0
+CALLS = 0
+
+
+class Scaled(TwoLayers):
+    gain = 1.0
+    gains: ClassVar = {"one": 1.0}
+
+
+class LooksAround(Scaled):
+    """Its forward depends on classes, globals, another function's globals, and another module."""
+
+    def between(self, h):
+        h = h * self.gain * self.gains["one"] * GAIN * gain_of_a_list() * ELSEWHERE.gain
+        return h.tanh() * max(number * float(GAIN_ARRAY[0]) for number in GAINS)
+
+
+def gain_of_a_list():
+    return GAINS[0]
+
+
+HERE = "tests.nnkit.test_capture."
+EDITS_AROUND = {
+    "class": lambda patch: patch.setattr(LooksAround, "gain", 0.5, raising=False),
+    "base class": lambda patch: patch.setattr(Scaled, "gain", 0.5),
+    "dict of a class": lambda patch: patch.setitem(Scaled.gains, "one", 0.5),
+    "method": lambda patch: patch.setattr(TwoLayers, "between", lambda _, h: h, raising=False),
+    "global": lambda patch: patch.setattr(f"{HERE}GAIN", 0.5),
+    "global list": lambda _: GAINS.__setitem__(0, 0.5),
+    "global array": lambda patch: patch.setattr(f"{HERE}GAIN_ARRAY", np.full(4, 0.5, np.float32)),
+    "global array in place": lambda _: GAIN_ARRAY.fill(0.5),
+    "global function": lambda patch: patch.setattr(f"{HERE}gain_of_a_list", lambda: 0.5),
+    "module": lambda patch: patch.setattr(ELSEWHERE, "gain", 0.5),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS_AROUND.values(), ids=EDITS_AROUND)
+def test_edits_of_what_a_forward_looks_up_count_from_the_next_step(edit, monkeypatch):
+    monkeypatch.setattr(f"{HERE}GAINS", [1.0])
+    monkeypatch.setattr(f"{HERE}GAIN_ARRAY", np.ones(4, np.float32))
+    twins = twins_of(LooksAround)
+    train(twins, 1)
+    assert not twins.captured.reason
+    edit(monkeypatch)
+    train(twins, 1)
+
+
+def test_edits_of_what_a_loss_looks_up_count_from_the_next_step(monkeypatch):
+    twins = twins_of(lambda: nn.Linear(2, 1), lambda: lambda p, t: ((p - t) ** 2).mean() * GAIN)
+    train(twins, 1)
+    monkeypatch.setattr(f"{HERE}GAIN", 0.5)
+    train(twins, 1)
+
+
+def test_edits_of_what_a_method_closes_over_count_from_the_next_step():
+    gain = 1.0
+
+    class Closes(TwoLayers):
+        def between(self, h):
+            return h * gain
+
+    twins = twins_of(Closes)
+    train(twins, 1)
+    gain = 0.5
+    train(twins, 1)
+
+
+class CountsGlobally(TwoLayers):
+    def between(self, h):
+        global CALLS
+        CALLS += 1
+        return h * (1.0 / CALLS)
+
+
+class CountsInItsClass(TwoLayers):
+    calls = 0
+
+    def between(self, h):
+        type(self).calls += 1
+        return h * (1.0 / self.calls)
+
+
+@pytest.mark.parametrize("model", [CountsGlobally, CountsInItsClass])
+def test_a_forward_that_counts_outside_of_its_module_runs_plainly(model, monkeypatch):
+    losses = []
+    for capture in (True, False):
+        monkeypatch.setattr(f"{HERE}CALLS", 0)
+        monkeypatch.setattr(CountsInItsClass, "calls", 0)
+        network = model()
+        network.reset_parameters(np.random.default_rng(1))
+        optimizer = nn.Adam(network.parameters(), lr=0.05)
+        step = nn.TrainingStep(network, nn.MSE(), optimizer, capture=capture)
+        losses.append(step.epochs(*data(), batch_size=5, epochs=3))
+        assert step.reason
+    assert_same_bits(*losses, "losses")
+
+
+def test_what_python_keeps_in_classes_is_no_obstacle():
+    """Data classes, abstract classes, properties, partial functions and methods of classes."""
+
+    @dataclass
+    class Options:
+        power: float = 1.0
+
+    class Abstract(TwoLayers, ABC):
+        @abstractmethod
+        def between(self, h): ...
+
+    class Whole(Abstract):
+        options = Options()
+
+        @property
+        def power(self):
+            return self.options.power
+
+        @classmethod
+        def base(cls):
+            return 1.0
+
+        @staticmethod
+        def scaled(h, by):
+            return h * by
+
+        def between(self, h):
+            return partial(self.scaled, by=self.power)(h) * self.base()
+
+    twins = twins_of(Whole)
+    train(twins, 1)
+    assert not twins.captured.reason
+    Whole.options.power = 0.5
     train(twins, 1)
 
 
