@@ -13,6 +13,8 @@ from .predictor import Predictor
 
 #: Half the side of the plane shown.
 EXTENT = 1.2
+#: Grids whose points and outputs are kept in memory, to be filled anew.
+KEPT = 8
 
 
 class Plane:
@@ -98,6 +100,8 @@ class Plane:
         if key not in self._passes:
             x = self.predictor.prepare(self.points(resolution, extent))
             outputs = network.layer_outputs if all_layers else None
+            if len(self._passes) == KEPT:
+                del self._passes[next(iter(self._passes))]  # the oldest
             self._passes[key] = ForwardPass(network, x, outputs)
         network.eval()
         return self._passes[key]

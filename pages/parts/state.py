@@ -174,7 +174,8 @@ def use_dataset(name: str) -> None:
         return
     recipe = recommended(name)
     if config.dataset != CUSTOM and not can_recommend():
-        _use_recipe(recipe)
+        kept = {field: getattr(config, field) for field in ("samples", "train_fraction", *SEEDS)}
+        adopt(recipe.replace(**kept), why=_known_to_solve(recipe))
         return
     changes = {field: getattr(recipe, field) for field in ("task", "dataset", *DATA)}
     info = DATASETS[name]
@@ -196,21 +197,19 @@ def use_recommended() -> None:
     if config.dataset == CUSTOM:
         return
     recipe = recommended(config.dataset)
-    _use_recipe(recipe, **{field: getattr(config, field) for field in DATA})
+    fields = {field: getattr(recipe, field) for field in RECIPE}
+    adopt(config.replace(**fields), why=_known_to_solve(recipe))
 
 
-def _use_recipe(recipe: ExperimentConfig, **settings: Any) -> None:
-    now = experiment().config
-    kept = {field: getattr(now, field) for field in ("samples", "train_fraction", *SEEDS)}
+def _known_to_solve(recipe: ExperimentConfig) -> str:
     layers = ", ".join(
         f"{layer.units} {HIDDEN_ACTIVATIONS[layer.activation]}" for layer in recipe.layers
     )
     loss = LOSS_RULES[recipe.loss].title
-    why = (
+    return (
         f"{DATASETS[recipe.dataset].title}: layers {layers}, learning rate "
         f"{recipe.learning_rate:g} and {loss[0].lower() + loss[1:]} are known to solve it."
     )
-    adopt(recipe.replace(**kept, **settings), why=why)
 
 
 def use_dataset_setting(name: str, value: int) -> None:

@@ -145,7 +145,7 @@ def test_the_recommended_network_comes_back(page):
     page.run()
     press(page, "recommended")
     assert experiment(page).config == ExperimentConfig()
-    assert "recommended" in said(page.caption)
+    assert "known to solve it" in said(page.caption)
 
 
 # --- Paint

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from nnkit.config import CUSTOM, ExperimentConfig, recommended
+from nnkit.config import CUSTOM, ExperimentConfig
 from nnkit.datasets import DATASETS, Dataset, to_csv
 from nnkit.experiment import Experiment
 from pages.parts import controls, state
@@ -76,15 +76,8 @@ def _recipe_button() -> None:
             icon=":material/recommend:",
             help="Layers, features and training known to solve this data set, in place of yours.",
             on_click=controls.attempt,
-            args=(_use_recipe, state.experiment().config.dataset),
+            args=(state.use_recommended,),
         )
-
-
-def _use_recipe(dataset: str) -> None:
-    known = recommended(dataset)
-    recipe = {field: getattr(known, field) for field in state.RECIPE}
-    config = state.experiment().config.replace(**recipe)
-    state.adopt(config, why="Network and training are as recommended for these data.")
 
 
 def _title(now: Experiment) -> str:
