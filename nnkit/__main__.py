@@ -10,21 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .config import (
+from .config import ExperimentConfig, LayerConfig, recommended
+from .datasets import DATASETS
+from .errors import ConfigError, FileError, NnkitError
+from .experiment import Epoch, Experiment
+from .predictor import Predictor
+from .settings import (
     HIDDEN_ACTIVATIONS,
     LOSS_RULES,
     MAX_LAYERS,
     MAX_UNITS,
     OPTIMIZER_SETTINGS,
     SCHEDULE_SETTINGS,
-    ExperimentConfig,
-    LayerConfig,
-    recommended,
 )
-from .datasets import DATASETS
-from .errors import ConfigError, FileError, NnkitError
-from .experiment import Epoch, Experiment
-from .predictor import Predictor
 
 #: Options that are fields of the configuration: (option, field, type, help).
 FIELDS: tuple[tuple[str, str, Any, str], ...] = (

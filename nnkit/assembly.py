@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from .config import LOSS_RULES, ExperimentConfig
+from .config import ExperimentConfig
 from .datasets import Dataset, make_dataset
 from .functions import Array
 from .losses import LOSSES, Loss
 from .optim import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES
+from .settings import LOSS_RULES
 
 
 def draw_data(config: ExperimentConfig) -> Dataset:

@@ -26,7 +26,7 @@ from .assembly import (
     score,
     targets_for,
 )
-from .config import CUSTOM, LIVE_FIELDS, LOSS_RULES, ExperimentConfig, Number
+from .config import CUSTOM, ExperimentConfig
 from .datasets import Dataset, feature_names, split
 from .errors import ConfigError, FileError, ShapeError
 from .forward import ForwardPass
@@ -36,6 +36,7 @@ from .network import Network
 from .plane import EXTENT, Plane
 from .predictor import Predictor
 from .serialization import PathOrFile, save_archive
+from .settings import LIVE_FIELDS, LOSS_RULES, Number
 from .step import TrainingStep
 
 #: A loss this many times the first one (or 1) counts as diverged, though still finite.

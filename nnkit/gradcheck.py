@@ -26,10 +26,11 @@ from typing import Any
 
 import numpy as np
 
+from .backpropagation import backpropagate
 from .errors import ConfigError, GraphError, ShapeError
 from .functions import Array
 from .modules.base import Module
-from .tensor import Tensor, backpropagate
+from .tensor import Tensor
 
 __all__ = ["GradientEntry", "GradientReport", "gradient_check"]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .backpropagation import backpropagate, cotangent
 from .errors import GraphError
 from .functions.base import Array, Gradients
-from .tensor import Parameter, Tensor, _cotangent, backpropagate
+from .tensor import Parameter, Tensor
 
 __all__ = ["Graph", "GraphEdge", "GraphNode", "read_graph"]
 
@@ -139,7 +140,7 @@ def read_graph(
     found: dict[int, Array] = {}
     sent: dict[tuple[int, int], Array] = {}
     if gradients and output.requires_grad and (grad is not None or output.size == 1):
-        found, sent = _walk_back(order, ids, _cotangent(output, grad))
+        found, sent = _walk_back(order, ids, cotangent(output, grad))
     called = {id(tensor): name for name, tensor in (names or {}).items()}
     nodes = [
         _describe(i, tensor, called.get(id(tensor), tensor.name), found.get(i))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from .config import Number
 from .datasets import Dataset, feature_names, make_features
 from .errors import ConfigError
 from .forward import ForwardPass
 from .functions import Array
 from .predictor import Predictor
+from .settings import Number
 
 #: Half the side of the plane shown.
 EXTENT = 1.2

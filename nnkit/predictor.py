@@ -8,7 +8,7 @@ from typing import Any, Self, TypeGuard
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .config import CUSTOM, LOSS_RULES, ExperimentConfig
+from .config import CUSTOM, ExperimentConfig
 from .datasets import DATASETS, Dataset, Standardizer, feature_names, make_features
 from .errors import ConfigError, DataError, FileError, ShapeError
 from .forward import ForwardPass
@@ -16,6 +16,7 @@ from .functions import Array
 from .modules import sigmoid, softmax
 from .network import Network
 from .serialization import PathOrFile, load_archive
+from .settings import LOSS_RULES
 from .tensor import Tensor, no_grad
 
 #: Beyond this a file cannot be one of ours: ten layers of 64 units take less than 1 MiB.

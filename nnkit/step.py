@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .backpropagation import backpropagate, cotangent
 from .capture import Place, Recorder, Storage, Uncapturable, recording
 from .errors import DataError
 from .functions import Array, Kernels
@@ -18,7 +19,7 @@ from .losses import Loss
 from .modules.base import Module
 from .optim import FLUSH_EVERY, Optimizer
 from .program import Program, Table
-from .tensor import Tensor, _cotangent, backpropagate
+from .tensor import Tensor
 from .watch import Watch
 
 #: Steps that are laid out in memory at a time, and elements for their inputs or outputs.
@@ -212,7 +213,7 @@ class _Plan:
         value = step.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
-        walk = backpropagate(value, _cotangent(value, None))
+        walk = backpropagate(value, cotangent(value, None))
         gradients = {id(leaf): gradient for leaf, gradient in walk}
         present = place_gradients(recorder, step.optimizer, gradients)
         step.optimizer.change(recorder, present, numbers)

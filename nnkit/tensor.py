@@ -1,26 +1,26 @@
-"""Tensors, the graph they grow, and the walk back through it.
+"""Tensors, and the graph they grow.
 
 A `Tensor` is an array that remembers how it was made: the operation, the tensors that went in, and
 what the backward rule wants to see again. So tensors are the nodes of the graph. `loss.backward()`
 walks them once, each after everything that used it, adding up gradients where a tensor was used
 more than once. Nothing recurses, so depth is limited by memory only.
 
-What runs at every operation (`apply`, `backpropagate`) is written for speed: around small arrays
-it costs more than the arithmetic. Hence loops where comprehensions would do.
+`apply` runs at every operation and is written for speed: around small arrays it costs more than the
+arithmetic. Hence a loop where comprehensions would do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from . import functions as F
+from .backpropagation import backpropagate, cotangent
 from .errors import GraphError, ShapeError
 from .functions.base import SCALAR_KERNELS, Array, Function, kernels
 
@@ -284,7 +284,7 @@ class Tensor:
                 "nothing to differentiate: no tensor that led here has requires_grad=True"
                 " (or it was computed under no_grad)"
             )
-        start = _cotangent(self, grad)
+        start = cotangent(self, grad)
         for leaf, gradient in backpropagate(self, start, retain_graph=retain_graph):
             if leaf._grad is None:
                 leaf._grad = gradient
@@ -479,110 +479,3 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
 
 
 _new, _ndarray = object.__new__, np.ndarray  # the former without what `Tensor.__init__` does
-
-
-def _cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
-    """The gradient that a walk starts from, checked against the shape of its output."""
-    if grad is None:
-        if tensor._data.size != 1:
-            raise ShapeError(
-                f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
-                "from; call it on a loss of one element, or pass grad of that shape"
-            )
-        one = np.empty(tensor._data.shape, tensor._data.dtype)  # np.ones takes three times as long
-        one.fill(1)
-        return kernels.get().constant(one)
-    start = grad._data if isinstance(grad, Tensor) else np.asarray(grad)
-    if start.shape != tensor._data.shape:
-        raise ShapeError(
-            f"backward() expects a gradient of the output's shape {tensor.shape}, got {start.shape}"
-        )
-    return start.astype(tensor._data.dtype, copy=False)
-
-
-def backpropagate(
-    output: Tensor,
-    grad: Array,
-    *,
-    stop: Tensor | None = None,
-    retain_graph: bool = False,
-    visit: Callable[[Tensor, Array, F.base.Gradients], None] | None = None,
-) -> list[tuple[Tensor, Array]]:
-    """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
-
-    Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
-    `retain_grad()`) with the gradient that this walk found, in an array of its own. `visit` is
-    shown every result with its gradient and what it sends to each of its inputs.
-
-    Raises:
-        GraphError: the graph was freed, or a tensor was changed since it was used.
-    """
-    k = kernels.get()
-    if output._function is None or output is stop:
-        return [(output, k.copy(grad))]
-    # The deepest goes first: all that used it are deeper, so its gradient is complete. As long as
-    # there is one way only, it is `following`; others wait in a heap of (-depth, arrival, result).
-    waiting: list[tuple[int, int, Tensor]] = []
-    arrived = 0
-    inner: dict[Tensor, Array] = {}  # the gradients of those that wait
-    leaves: dict[Tensor, Array] = {}
-    retained: list[tuple[Tensor, Array]] = []
-    node: Tensor = output
-    following: Tensor | None
-    while True:
-        if node._retains:
-            retained.append((node, k.copy(grad)))
-        function, inputs = node._function, node._inputs
-        if function is None or inputs is None:
-            raise GraphError(
-                "the graph was freed by an earlier backward(); "
-                "call backward(retain_graph=True) the first time to walk it twice"
-            )
-        needs = []
-        for t in inputs:
-            needs.append(t._depth > 0 or t is stop)
-        rules = k if grad.ndim or k.recording else SCALAR_KERNELS
-        gradients = function.backward(rules, grad, node._saved, needs)
-        if visit is not None:
-            visit(node, grad, gradients)
-        following = None
-        for t, version, needed, g in zip(inputs, node._versions, needs, gradients):  # noqa: B905
-            if t._version != version:
-                raise GraphError(
-                    f"{t.name or 'a tensor'} of shape {t.shape} was changed after "
-                    "the forward pass that used it, so its gradient would be wrong; "
-                    "run the forward pass again, or update parameters after backward()"
-                )
-            if g is None or not needed:
-                continue
-            if t._function is None or t is stop:
-                if g.dtype is not t._data.dtype:
-                    g = k.cast(g, dtype=t._data.dtype)
-                if t in leaves:
-                    g = np.asarray(k.add(leaves[t], g))
-                elif function.passes_gradient_on:
-                    g = k.copy(g)  # it may share its memory with other gradients
-                leaves[t] = g
-            elif t is following:
-                grad = np.asarray(k.add(grad, g))
-            elif t in inner:
-                inner[t] = np.asarray(k.add(inner[t], g))
-            elif following is None:
-                following, grad = t, g
-            else:
-                inner[t] = g
-                arrived += 1
-                heappush(waiting, (-t._depth, arrived, t))
-        if not retain_graph:
-            node._saved = node._inputs = None
-        if waiting:
-            if following is not None:
-                inner[following] = grad
-                arrived += 1
-                heappush(waiting, (-following._depth, arrived, following))
-            following = heappop(waiting)[2]
-            grad = inner.pop(following)
-        if following is None:
-            break
-        node = following
-    return [*retained, *leaves.items()]

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..backpropagation import backpropagate, cotangent
 from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
-from ..tensor import Parameter, Tensor, _cotangent, backpropagate, no_grad
+from ..tensor import Parameter, Tensor, no_grad
 
 if TYPE_CHECKING:
     from ..serialization import PathOrFile
@@ -116,7 +117,7 @@ class Module:
             )
         towards_input: Array | None = None
         for tensor, gradient in backpropagate(
-            output, _cotangent(output, grad_output), stop=x, retain_graph=True
+            output, cotangent(output, grad_output), stop=x, retain_graph=True
         ):
             if tensor is x:
                 towards_input = gradient

@@ -11,8 +11,11 @@ from typing import Any
 
 import streamlit as st
 
-from nnkit.config import (
-    CUSTOM,
+from nnkit.config import CUSTOM
+from nnkit.datasets import DATASETS, feature_names
+from nnkit.errors import NnkitError
+from nnkit.init import INITIALIZERS
+from nnkit.settings import (
     LIMITS,
     LIVE_FIELDS,
     LOSS_RULES,
@@ -20,9 +23,6 @@ from nnkit.config import (
     SCHEDULE_SETTINGS,
     Number,
 )
-from nnkit.datasets import DATASETS, feature_names
-from nnkit.errors import NnkitError
-from nnkit.init import INITIALIZERS
 from pages.parts import session, state, views
 
 LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from nnkit.config import MAX_LAYERS, LayerConfig
+from nnkit.config import LayerConfig
 from nnkit.datasets import feature_names
 from nnkit.errors import ConfigError
+from nnkit.settings import MAX_LAYERS
 from pages.parts import state, views
 from pages.parts.network_view import NetworkEvent
 

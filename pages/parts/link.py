@@ -11,15 +11,10 @@ import base64
 import json
 from typing import Any
 
-from nnkit.config import (
-    CUSTOM,
-    OPTIMIZER_SETTINGS,
-    SCHEDULE_SETTINGS,
-    ExperimentConfig,
-    LayerConfig,
-)
+from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig
 from nnkit.datasets import DATASETS
 from nnkit.errors import ConfigError
+from nnkit.settings import OPTIMIZER_SETTINGS, SCHEDULE_SETTINGS
 
 PARAMETER = "net"
 VERSION = "1"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
-from nnkit.config import LOSS_RULES
 from nnkit.evaluation import ClassificationReport, RegressionReport, Report
+from nnkit.settings import LOSS_RULES
 from pages.parts.status import number
 
 Row = tuple[str, str, str, str]  # measure, what it says, on training data, on test data

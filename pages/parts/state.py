@@ -14,18 +14,11 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from nnkit.config import (
-    CUSTOM,
-    HIDDEN_ACTIVATIONS,
-    LIVE_FIELDS,
-    LOSS_RULES,
-    ExperimentConfig,
-    default_loss,
-    recommended,
-)
+from nnkit.config import CUSTOM, ExperimentConfig, default_loss, recommended
 from nnkit.datasets import DATASETS, Dataset, feature_names
 from nnkit.errors import NnkitError
 from nnkit.experiment import Experiment
+from nnkit.settings import HIDDEN_ACTIVATIONS, LIVE_FIELDS, LOSS_RULES
 from pages.parts import link as links
 from pages.parts.session import Edit, Session, about_link, experiment, session
 

@@ -7,13 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from nnkit.config import (
-    HIDDEN_ACTIVATIONS,
-    MAX_LAYERS,
-    MAX_UNITS,
-    NORMALIZATIONS,
-    LayerConfig,
-)
+from nnkit.config import LayerConfig
+from nnkit.settings import HIDDEN_ACTIVATIONS, MAX_LAYERS, MAX_UNITS, NORMALIZATIONS
 from pages.parts import controls, editing, state
 
 SPEEDS = ("1 epoch a frame", "10", "max")

@@ -12,7 +12,7 @@ import time
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from nnkit.config import HIDDEN_ACTIVATIONS
+from nnkit.settings import HIDDEN_ACTIVATIONS
 from pages.parts import controls, editing, state, toolbar, views
 from pages.parts.live_frame import live_frame
 from pages.parts.live_plot import followed_plot, plot_message

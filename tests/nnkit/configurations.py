@@ -7,8 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nnkit.config import (
-    CUSTOM,
+from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig
+from nnkit.datasets import DATASETS, feature_names
+from nnkit.init import INITIALIZERS
+from nnkit.settings import (
     HIDDEN_ACTIVATIONS,
     LIMITS,
     LOSS_RULES,
@@ -17,12 +19,8 @@ from nnkit.config import (
     NORMALIZATIONS,
     OPTIMIZER_SETTINGS,
     SCHEDULE_SETTINGS,
-    ExperimentConfig,
-    LayerConfig,
     Number,
 )
-from nnkit.datasets import DATASETS, feature_names
-from nnkit.init import INITIALIZERS
 
 
 def within(number: Number) -> st.SearchStrategy[Any]:

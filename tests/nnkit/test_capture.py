@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 import nnkit as nn
 from nnkit import functions as F
+from nnkit.backpropagation import backpropagate
 from nnkit.capture import Uncapturable, recording
 from nnkit.functions.base import kernels
 from nnkit.losses import Loss
 from nnkit.program import Program, Table
-from nnkit.tensor import Parameter, Tensor, apply, backpropagate, no_grad
+from nnkit.tensor import Parameter, Tensor, apply, no_grad
 from tests.nnkit.numeric import assert_same_bits
 from tests.nnkit.operations import TABLE, Problem, Row
 from tests.nnkit.twins import Twins

@@ -14,16 +14,8 @@ from hypothesis import strategies as st
 
 from nnkit.config import (
     CUSTOM,
-    HIDDEN_ACTIVATIONS,
-    LIMITS,
-    LIVE_FIELDS,
-    LOSS_RULES,
-    MAX_LAYERS,
-    OPTIMIZER_SETTINGS,
-    SCHEDULE_SETTINGS,
     ExperimentConfig,
     LayerConfig,
-    Number,
     default_loss,
     recommended,
 )
@@ -34,6 +26,16 @@ from nnkit.losses import LOSSES
 from nnkit.modules.activations import ACTIVATIONS
 from nnkit.optim import OPTIMIZERS
 from nnkit.schedules import SCHEDULES
+from nnkit.settings import (
+    HIDDEN_ACTIVATIONS,
+    LIMITS,
+    LIVE_FIELDS,
+    LOSS_RULES,
+    MAX_LAYERS,
+    OPTIMIZER_SETTINGS,
+    SCHEDULE_SETTINGS,
+    Number,
+)
 from tests.nnkit.configurations import configurations
 
 FIELDS = {field.name: field for field in dataclasses.fields(ExperimentConfig)}

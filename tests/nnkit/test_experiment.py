@@ -17,22 +17,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnkit import experiment as experiment_module
-from nnkit.config import (
-    CUSTOM,
-    HIDDEN_ACTIVATIONS,
-    LIVE_FIELDS,
-    OPTIMIZER_SETTINGS,
-    SCHEDULE_SETTINGS,
-    ExperimentConfig,
-    LayerConfig,
-    recommended,
-)
+from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import FEATURES, Dataset, feature_names, make_dataset
 from nnkit.errors import ConfigError
 from nnkit.experiment import Experiment
 from nnkit.history import FIELDS, History, Snapshots
 from nnkit.init import INITIALIZERS
 from nnkit.predictor import Predictor
+from nnkit.settings import (
+    HIDDEN_ACTIVATIONS,
+    LIVE_FIELDS,
+    OPTIMIZER_SETTINGS,
+    SCHEDULE_SETTINGS,
+)
 from nnkit.step import TrainingStep
 from tests.nnkit.configurations import configurations
 from tests.nnkit.numeric import assert_same_bits

@@ -11,15 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnkit.config import (
-    HIDDEN_ACTIVATIONS,
-    NORMALIZATIONS,
-    ExperimentConfig,
-    LayerConfig,
-    recommended,
-)
+from nnkit.config import ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import DATASETS
 from nnkit.errors import ConfigError
+from nnkit.settings import HIDDEN_ACTIVATIONS, NORMALIZATIONS
 from pages.parts.link import MAX_LENGTH, decode, encode
 
 JSON = st.recursive(

@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from nnkit.config import LIMITS
 from nnkit.datasets import Dataset, from_formula
 from nnkit.errors import ExpressionError, NnkitError
 from nnkit.expressions import FUNCTIONS, parse, point_at
+from nnkit.settings import LIMITS
 from pages.parts.data_bench.figure import data_figure
 from pages.parts.data_bench.settings import SEED_HELP
 from pages.parts.data_bench.shared import plain, sentence, use_button

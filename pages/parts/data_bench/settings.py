@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from nnkit.config import LIMITS
 from nnkit.datasets import DatasetInfo
+from nnkit.settings import LIMITS
 from pages.parts import state
 from pages.parts.data_bench.shared import bound
 
