@@ -120,6 +120,8 @@ class Recorder(Kernels):
         self.calls: list[Call] = []
         self._starts: list[int] = []
         self._ranges: list[tuple[int, Storage]] = []  # (end, storage), parallel to _starts
+        #: Losses whose predictions and targets have to be checked at every step.
+        self.checks: list[tuple[Any, Place, Place]] = []
         self.constant(ONE)
 
     # Places ---------------------------------------------------------------------------------
@@ -205,6 +207,10 @@ class Recorder(Kernels):
     def escape(self, tensor: Any) -> None:
         raise Uncapturable("a forward pass looked at values")
 
+    def check_later(self, loss: Any, prediction: Array, target: Array) -> bool:
+        self.checks.append((loss, self.place(prediction), self.place(target)))
+        return True
+
     # Kernels has these as static methods; a recorder needs itself.
     def constant(self, x: Any) -> Any:  # type: ignore[override]
         if isinstance(x, np.ndarray):
@@ -236,7 +242,7 @@ class Recorder(Kernels):
         return wide
 
 
-_OWN = {"constant", "escape", "reshape", "with_ones", "recording"}
+_OWN = {"check_later", "constant", "escape", "reshape", "with_ones", "recording"}
 _RECORDED = {name for name in vars(Kernels) if not name.startswith("_")} - _OWN
 
 

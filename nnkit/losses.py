@@ -7,6 +7,8 @@ broadcasting would silently compare every prediction with every target.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -70,7 +72,7 @@ class Loss(Module):
             truth = Tensor(truth, dtype=values.dtype)
         shape = values.shape
         self.check_shapes(shape, truth._data.shape)
-        if not kernels.get().recording:
+        if not kernels.get().check_later(self, values, truth._data):
             self.check_targets(truth._data, shape)
             self.check_predictions(values)
         return truth
@@ -179,7 +181,10 @@ class BinaryCrossEntropy(_ProbabilityLoss):
     name, function = "bce", F.BinaryCrossEntropyError()
 
     def check_predictions(self, prediction: Array) -> None:
-        if prediction.size and (prediction.min() < 0 or prediction.max() > 1):
+        # NaN among them must not hide the others, of which there may be many steps.
+        if prediction.size and (
+            np.fmin.reduce(prediction, None) < 0 or np.fmax.reduce(prediction, None) > 1
+        ):
             raise ShapeError(
                 "BinaryCrossEntropy expects probabilities between 0 and 1; put a Sigmoid before "
                 "it, or use BinaryCrossEntropyWithLogits on the raw scores"
@@ -272,3 +277,15 @@ def binary_cross_entropy_with_logits(
 def cross_entropy_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:
     """Cross-entropy of logits over classes; see `CrossEntropy`."""
     return CrossEntropy(reduction).forward(as_tensor(prediction), target)
+
+
+#: What each of these functions computes when it is given no options.
+BY_FUNCTION: Mapping[Any, Loss] = MappingProxyType({
+    mse_loss: MSE(),
+    l1_loss: L1(),
+    huber_loss: Huber(),
+    hinge_loss: Hinge(),
+    binary_cross_entropy_loss: BinaryCrossEntropy(),
+    binary_cross_entropy_with_logits: BinaryCrossEntropyWithLogits(),
+    cross_entropy_loss: CrossEntropy(),
+})  # fmt: skip

@@ -7,17 +7,20 @@ what cannot be captured. The numbers are the same; `reason` says why a step runs
 
 from __future__ import annotations
 
+import random
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from .backpropagation import backpropagate, cotangent
 from .capture import Place, Recorder, Storage, Uncapturable, recording
-from .errors import DataError
+from .errors import DataError, GraphError, ShapeError
 from .functions import Array, Kernels
-from .losses import Loss
+from .losses import BY_FUNCTION, Loss
 from .modules.base import Module
 from .optim import FLUSH_EVERY, Optimizer
+from .optim.base import differs_from_zero
 from .program import Program, Table
 from .tensor import Tensor
 from .watch import Watch
@@ -37,6 +40,9 @@ class TrainingStep:
         loss: a loss module, or any function of (prediction, target) that gives one number.
         optimizer: over (some of) the model's parameters.
         capture: False to run every step plainly.
+
+    After captured steps, `grad` of the parameters is that of the last step (None if penalties or
+    limits have changed it in place), and modules have no last output.
 
     >>> from nnkit import Linear, MSE, SGD
     >>> model = Linear(1, 1, generator=np.random.default_rng(0))
@@ -110,20 +116,37 @@ class TrainingStep:
             for i, rows in enumerate(batches):
                 losses[i] = self.plain(x.take(rows, axis=0), y.take(rows, axis=0))
             return losses
-        if plan.deferred:
-            self.loss.check_targets(y, plan.output.shape)
+        for loss, shape in plan.checks:
+            loss.check_targets(y, shape)
         for done in range(0, len(batches), plan.chunk):
             part = slice(done, done + plan.chunk)
-            losses[part] = plan.run(x, y, batches[part])
+            losses[part] = self._replay(plan, x, y, batches[part])
         return losses
+
+    def _replay(self, plan: _Plan, x: Array, y: Array, batches: Array) -> Array:
+        """Steps by the plan; plainly, up to the one that fails, where the loss refuses one."""
+        if not plan.looks_at_predictions:
+            return plan.run(x, y, batches)
+        assert self._watch is not None
+        before = _State(self._watch, self.optimizer)
+        try:
+            return plan.run(x, y, batches)
+        except ShapeError:
+            before.restore()
+            return np.array([self.plain(x[rows], y[rows]) for rows in batches])
 
     def plain(self, x: Array, y: Array) -> float:
         """One step without capture."""
         value = self.loss(self.model(Tensor(x)), Tensor(y))
+        if not isinstance(value, Tensor):
+            raise GraphError(
+                "the loss must be a tensor computed from the prediction, so that it has a "
+                f"gradient; this one is a {type(value).__name__}"
+            )
         self.optimizer.zero_grad()
         value.backward()
         self.optimizer.step()
-        return float(value._data)
+        return float(value._data.item())
 
     # Capturing ------------------------------------------------------------------------------
 
@@ -137,16 +160,21 @@ class TrainingStep:
     def _refresh(self) -> None:
         """Forget the captured steps if anything that they take for granted has changed."""
         self.optimizer.pack()
+        if not self.capture:
+            return
         owners = (self.model, self.loss, self.optimizer)
         if self._watch is None or self._watch.owners != owners or not self._watch.same():
             self._plans.clear()
             self._watch = Watch(*owners)
-            self.reason = "" if self.capture else "capture=False"
+            self.reason = ""
 
     def _try_capture(self, x: Array, y: Array) -> _Plan | None:
         assert self._watch is not None
         if self._watch.opaque is not None:
             self.reason = f"cannot see what a {type(self._watch.opaque).__name__} holds"
+            return None
+        if _has_own_step(self.optimizer):
+            self.reason = f"{type(self.optimizer).__name__} has a step of its own"
             return None
         if not self._watch.same():  # plain steps of this very run have changed it
             self.reason = CHANGED
@@ -172,6 +200,8 @@ class TrainingStep:
             return None
         finally:
             state.restore()
+        for module in self.model.modules():
+            module._last_call = None  # it was one of the trial
         return plan
 
 
@@ -179,7 +209,8 @@ class _Plan:
     """A captured step for one shape of batch, with memory for the inputs of many steps."""
 
     def __init__(self, step: TrainingStep, watch: Watch, x: Array, y: Array) -> None:
-        self.optimizer, self.loss = step.optimizer, step.loss
+        self.optimizer = step.optimizer
+        self.loss = BY_FUNCTION[step.loss] if _is_function(step.loss) else step.loss
         self.capacity = 0
         # Recorded on other data than it is tested with, so that a frozen value would show.
         self.x, self.y = x[::-1] * x.dtype.type(0.75), y[::-1].copy()
@@ -189,6 +220,10 @@ class _Plan:
             name: np.zeros(np.shape(value)[-1:] if np.ndim(rate) else (), dtype)
             for name, value in self._numbers(1).items()
         }
+        # Penalties and limits change the gradient in place.
+        penalties = (self.optimizer.option(name) for name in ("weight_decay", "l1"))
+        limits = (self.optimizer.clip_norm, self.optimizer.clip_value)
+        self.keeps_gradients = limits == (None, None) and not any(map(differs_from_zero, penalties))
         with recording() as recorder, np.errstate(all="ignore"):
             inputs, targets = recorder.give(self.x), recorder.know("given", self.y)
             changing = [recorder.know("given", value) for value in numbers.values()]
@@ -203,6 +238,8 @@ class _Plan:
         used = self.program.used(0)
         self.inputs = [place for place in inputs if place.storage in used]
         self.target = recorder.place(self.y)
+        self.looks_at_predictions = self.deferred and _looks(self.loss, "check_predictions")
+        self.checks = [(self.loss, self.output.shape)] if self.deferred else self._checks(recorder)
         self.numbers = {name: recorder.place(value) for name, value in numbers.items()}
         largest = max(self.x.size + self.y.size, self.output.storage.size, 1)
         self.chunk = max(1, min(CHUNK, LAID_OUT // largest))
@@ -213,15 +250,25 @@ class _Plan:
         value = step.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
-        walk = backpropagate(value, cotangent(value, None))
+        walk = backpropagate(value, cotangent(value, None), retain_graph=True)
         gradients = {id(leaf): gradient for leaf, gradient in walk}
         present = place_gradients(recorder, step.optimizer, gradients)
+        self.present = set(gradients)
         step.optimizer.change(recorder, present, numbers)
         # Our own losses are taken of many steps at once, afterwards, from the predictions.
-        ours = isinstance(step.loss, Loss) and type(step.loss).__module__.startswith("nnkit.")
-        self.deferred = ours and step.loss.reduction != "none"
+        ours = isinstance(self.loss, Loss) and type(self.loss).__module__.startswith("nnkit.")
+        self.deferred = ours and self.loss.reduction != "none"
         output = (prediction if self.deferred else value)._data
         return output if recorder.place(output).is_whole() else recorder.copy(output)
+
+    def _checks(self, recorder: Recorder) -> list[tuple[Loss, tuple[int, ...]]]:
+        """Losses inside of the loss, of which the targets of all steps can be checked ahead."""
+        for loss, _, target in recorder.checks:
+            if _looks(loss, "check_predictions"):
+                raise Uncapturable(f"{type(loss).__name__} looks at the values of predictions")
+            if _looks(loss, "check_targets") and target != self.target:
+                raise Uncapturable(f"{type(loss).__name__} has targets that are computed")
+        return [(loss, prediction.shape) for loss, prediction, _ in recorder.checks]
 
     def _reserve(self, count: int) -> None:
         """Memory and views for `count` steps at a time."""
@@ -270,8 +317,10 @@ class _Plan:
             if self.deferred:
                 self.loss.check_predictions(self.outputs[:count])
             losses = self._losses(count, slots)
-        for parameter in optimizer.parameters:
+        for parameter, view in zip(optimizer.parameters, optimizer._gradient_views, strict=True):
             parameter._version += 1
+            known = self.keeps_gradients and id(parameter) in self.present
+            parameter._grad = view.copy() if known else None
         return losses
 
     def _numbers(self, count: int) -> dict[str, Any]:
@@ -302,6 +351,24 @@ def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array
         order = np.arange(n)
         return np.ndarray((epochs, n), order.dtype, order, strides=(0, order.itemsize))
     return np.array([generator.permutation(n) for _ in range(epochs)]).reshape(epochs, n)
+
+
+def _is_function(loss: Any) -> bool:
+    """Whether a loss is one of nnkit's functions, taken without options."""
+    return isinstance(loss, FunctionType) and loss in BY_FUNCTION
+
+
+def _looks(loss: Loss, check: str) -> bool:
+    """Whether a loss has a check of values of this name."""
+    return getattr(type(loss), check) is not getattr(Loss, check)
+
+
+def _has_own_step(optimizer: Optimizer) -> bool:
+    """Whether an optimizer does more at a step than its rule."""
+    return any(
+        getattr(type(optimizer), name) is not getattr(Optimizer, name) or name in vars(optimizer)
+        for name in ("step", "zero_grad")
+    )
 
 
 def know_state(recorder: Recorder, watch: Watch, *optimizers: Optimizer) -> None:
@@ -358,9 +425,11 @@ class _State:
     def __init__(self, watch: Watch, optimizer: Optimizer) -> None:
         self.watch, self.optimizer = watch, optimizer
         self.arrays = [optimizer.flat, optimizer.memory, *watch.buffers]
-        self.arrays += [data for _, data, _ in watch.tensors]
+        self.arrays += [data for _, data, _ in watch.tensors if data.flags.writeable]
         self.saved = [a.copy() for a in self.arrays]
         self.draws = [g.bit_generator.state for g in watch.generators]
+        # Chance that has no generator of its own.
+        self.shared_draws = np.random.get_state(), random.getstate()
         self.steps = optimizer.steps
         self.gradients = [p._grad for p in optimizer.parameters]
 
@@ -369,6 +438,8 @@ class _State:
             array[...] = saved
         for generator, state in zip(self.watch.generators, self.draws, strict=True):
             generator.bit_generator.state = state
+        np.random.set_state(self.shared_draws[0])
+        random.setstate(self.shared_draws[1])
         self.optimizer.steps = self.steps
         for parameter, gradient in zip(self.optimizer.parameters, self.gradients, strict=True):
             parameter._grad = gradient

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from functools import partial
 from itertools import chain
 from types import (
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions import Array
+from .functions import Array, Function
 from .modules.base import Module
 from .optim import Optimizer
 from .tensor import Tensor
@@ -39,17 +40,25 @@ FIXED = (
 
 
 class _Names:
-    """Some of the names of a module, as a holder of their values."""
+    """Some names of a namespace, as a holder of their values; None where there is no such name."""
 
-    def __init__(self, namespace: dict[str, Any], names: set[str]) -> None:
+    def __init__(self, namespace: dict[str, Any], names: Iterable[str]) -> None:
         self.namespace = namespace
-        self.names = sorted(names & namespace.keys())
+        self.names = sorted(names)
+        self._missing = set(names) - namespace.keys()
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __iter__(self) -> Iterator[Any]:
         return map(self.namespace.get, self.names)
+
+    def restore(self, values: list[Any]) -> None:
+        for name, value in zip(self.names, values, strict=True):
+            if name not in self._missing:
+                self.namespace[name] = value
+            else:
+                self.namespace.pop(name, None)
 
 
 class Watch:
@@ -70,12 +79,19 @@ class Watch:
         self.contents: list[tuple[Array, Array]] = []
         self._holders: list[tuple[Any, list[Any]]] = []
         self._seen: set[int] = set()
-        self._classes: set[int] = set()
+        self._classes: set[type] = set()
+        self._asked: set[tuple[str, frozenset[str]]] = set()
+        #: What is still to be looked at, and whether one of nnkit's modules holds it.
+        self._waiting: list[tuple[Any, bool]] = []
         self._optimizers = [(o, o.variant()) for o in owners if isinstance(o, Optimizer)]
         for owner in owners:
-            if not isinstance(owner, Optimizer):
-                self._walk(owner, ours=False)
-        del self._seen, self._classes
+            if isinstance(owner, Optimizer):
+                self._rule(owner)
+            else:
+                self._waiting.append((owner, False))
+        while self._waiting:
+            self._take_down(*self._waiting.pop())
+        del self._seen, self._classes, self._asked, self._waiting
         # The same in another form, for a glance: see `_untouched`.
         self._rows = [row for holder, _ in self._holders for row in _rows(holder)]
         self._sizes = list(map(len, self._rows))
@@ -85,7 +101,7 @@ class Watch:
         self._data = [data for _, data, _ in self.tensors]
         self._needs = [needs for _, _, needs in self.tensors]
 
-    def _walk(self, value: Any, ours: bool) -> None:
+    def _take_down(self, value: Any, ours: bool) -> None:
         """Take down what `value` holds; `ours` if it belongs to one of nnkit's modules."""
         if isinstance(value, FIXED) or id(value) in self._seen:
             return
@@ -93,64 +109,97 @@ class Watch:
         if isinstance(value, Tensor):
             self.tensors.append((value, value._data, value.requires_grad))
         elif isinstance(value, np.ndarray):
-            if ours:
-                self.buffers.append(value)
-            else:
-                self.contents.append((value, value.copy()))
+            self._array(value)
         elif isinstance(value, np.random.Generator):
             self.generators.append(value)
         elif isinstance(value, (list, dict, set, CellType)):
             self._hold(value, ours)
         elif isinstance(value, (tuple, frozenset)):
-            for item in value:
-                self._walk(item, ours)
+            self._wait(*value, ours=ours)
         elif isinstance(value, FunctionType):
-            for held in (*(value.__closure__ or ()), value.__defaults__, value.__kwdefaults__):
-                self._walk(held, ours=False)
-            if not _is_library(value.__globals__.get("__name__", "")):
-                self._look_up(value.__globals__, _names_in(value.__code__))
+            self._function(value)
         elif isinstance(value, (MethodType, staticmethod, classmethod)):
-            self._walk(value.__func__, ours)
-            self._walk(getattr(value, "__self__", None), ours)
+            self._wait(value.__func__, getattr(value, "__self__", None), ours=ours)
         elif isinstance(value, property):
-            self._walk(value.fget, ours)
+            self._wait(value.fget, ours=ours)
         elif isinstance(value, partial):
-            self._walk((value.func, value.args, value.keywords), ours)
+            self._wait(value.func, value.args, value.keywords, ours=ours)
         elif isinstance(value, type):
             self._class(value)
-        elif _is_ours(value) and not isinstance(value, Module):
-            pass  # operations are fixed; optimizers, steps and schedules are no part of a forward
-        elif hasattr(value, "__dict__"):
-            self._hold(value.__dict__, _is_ours(value))
+        elif isinstance(value, Module) and _is_ours(value):
+            buffers = [getattr(value, name) for name in value.buffer_names]
+            self.buffers += buffers
+            self._seen.update(map(id, buffers))
+            self._hold(value.__dict__, ours=True)
+        elif _is_ours(value) and not isinstance(value, Module) and not is_dataclass(value):
+            if not ours and not isinstance(value, Function):
+                self.opaque = value  # optimizers, schedules: they change by themselves
+        elif hasattr(value, "__dict__") and (
+            isinstance(value, Module) or not _has_hidden_state(value)
+        ):
+            self._hold(value.__dict__)
             self._class(type(value))
-        elif not callable(value):
+        elif not callable(value) or not _is_library(type(value).__module__):
             self.opaque = value
+        if isinstance(value, (list, dict, set, np.ndarray)) and getattr(value, "__dict__", None):
+            self._hold(value.__dict__)  # of a class derived from these
 
-    def _class(self, cls: type) -> None:
-        """Take down what a class holds, and those that it derives from."""
-        for part in cls.__mro__:
-            if _is_library(part.__module__) or id(part) in self._classes:
-                continue
-            self._classes.add(id(part))
-            self._holders.append((part, _members(part)))
-            for name, value in vars(part).items():
-                # What Python keeps in a class under names of its own says nothing of a forward.
-                if isinstance(value, FunctionType) or not name.startswith(("__", "_abc_")):
-                    self._walk(value, ours=False)
+    def _wait(self, *values: Any, ours: bool = False) -> None:
+        self._waiting.extend((value, ours) for value in values)
+
+    def _hold(self, holder: Any, ours: bool = False) -> None:
+        members = _members(holder)
+        self._holders.append((holder, members))
+        self._wait(*members, ours=ours)
+
+    def _array(self, value: Array) -> None:
+        if value.dtype.hasobject:
+            self.opaque = value
+        else:
+            self.contents.append((value, value.copy()))
+
+    def _function(self, function: FunctionType) -> None:
+        """What a function closes over, has for defaults and attributes, and looks up."""
+        self._wait(*(function.__closure__ or ()), function.__defaults__, function.__kwdefaults__)
+        if function.__dict__:
+            self._hold(function.__dict__)
+        if not _is_library(function.__globals__.get("__name__", "")):
+            names = _names_in(function.__code__)
+            self._look_up(function.__globals__, names)
+            for name in names:  # of modules that it imports itself
+                self._look_into(sys.modules.get(name), names)
 
     def _look_up(self, namespace: dict[str, Any], names: set[str]) -> None:
         """Take down the values of these names, and of what modules among them have of that name."""
         found = _Names(namespace, names)
-        self._hold(found, ours=False)
+        self._hold(found)
         for value in found:
-            if isinstance(value, ModuleType) and not _is_library(value.__name__):
-                self._hold(_Names(vars(value), names), ours=False)
+            self._look_into(value, names)
 
-    def _hold(self, holder: Any, ours: bool) -> None:
-        members = _members(holder)
-        self._holders.append((holder, members))
-        for member in members:
-            self._walk(member, ours)
+    def _look_into(self, value: Any, names: set[str]) -> None:
+        if isinstance(value, ModuleType) and not _is_library(value.__name__):
+            question = (value.__name__, frozenset(names))
+            if question not in self._asked:
+                self._asked.add(question)
+                self._look_up(vars(value), names)
+
+    def _class(self, cls: type) -> None:
+        """Take down what a class holds, and those that it derives from."""
+        for part in cls.__mro__:
+            if _is_library(part.__module__) or part in self._classes:
+                continue
+            self._classes.add(part)
+            self._holders.append((part, _members(part)))
+            for name, value in vars(part).items():
+                # What Python keeps in a class under names of its own says nothing of a forward.
+                if isinstance(value, FunctionType) or not name.startswith(("__", "_abc_")):
+                    self._wait(value)
+
+    def _rule(self, optimizer: Optimizer) -> None:
+        """Take down what an optimizer of the user's own has beyond what all have."""
+        if not _is_ours(optimizer):
+            self._hold(_Names(vars(optimizer), vars(optimizer).keys() - optimizer.working_fields))
+            self._class(type(optimizer))
 
     def same(self) -> bool:
         """Whether everything is as it was."""
@@ -183,7 +232,7 @@ class Watch:
                 holder.clear()
                 holder.update(zip(then[:half], then[half:], strict=True))
             elif isinstance(holder, _Names):
-                holder.namespace.update(zip(holder.names, then, strict=True))
+                holder.restore(then)
             elif isinstance(holder, type):
                 half = len(then) // 2
                 _restore_class(holder, dict(zip(then[:half], then[half:], strict=True)))
@@ -203,7 +252,15 @@ _DATA, _NEEDS = operator.attrgetter("_data"), operator.attrgetter("requires_grad
 
 
 def _same_values(a: Array, b: Array) -> bool:
-    return np.array_equal(a, b, equal_nan=True)
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+
+def _has_hidden_state(value: Any) -> bool:
+    """Whether an object holds more than its attributes, as random.Random does.
+
+    Objects of classes written in Python have room for a dict and weak references beside their head.
+    """
+    return type(value).__basicsize__ > object.__basicsize__ + 2 * tuple.__itemsize__
 
 
 def _rows(holder: Any) -> list[Any]:

@@ -46,6 +46,11 @@ class Optimizer:
     gradient_rows: ClassVar[int] = 1
     memory_rows: ClassVar[int] = 0
     memory_start: float = 0.0
+    #: Attributes that change as it works, or follow from others.
+    working_fields: ClassVar[frozenset[str]] = frozenset((
+        "param_groups", "parameters", "steps", "flat", "gradient", "memory",
+        "_views", "_gradient_views", "_present", "_cuts",
+    ))  # fmt: skip
 
     def __init__(
         self,

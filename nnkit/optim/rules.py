@@ -90,6 +90,7 @@ class Adam(Optimizer):
     """
 
     gradient_rows, memory_rows = 2, 2
+    working_fields = Optimizer.working_fields | {"_decay", "_known"}
 
     def __init__(
         self,
