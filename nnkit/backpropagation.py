@@ -77,6 +77,8 @@ def backpropagate(
                 "the graph was freed by an earlier backward(); "
                 "call backward(retain_graph=True) the first time to walk it twice"
             )
+        if node._version:
+            raise _changed(node)
         needs = []
         for t in inputs:
             needs.append(t._depth > 0 or t is stop)
@@ -87,11 +89,7 @@ def backpropagate(
         following = None
         for t, version, needed, g in zip(inputs, node._versions, needs, gradients):  # noqa: B905
             if t._version != version:
-                raise GraphError(
-                    f"{t.name or 'a tensor'} of shape {t.shape} was changed after "
-                    "the forward pass that used it, so its gradient would be wrong; "
-                    "run the forward pass again, or update parameters after backward()"
-                )
+                raise _changed(t)
             if g is None or not needed:
                 continue
             if t._function is None or t is stop:
@@ -125,3 +123,11 @@ def backpropagate(
             break
         node = following
     return [*retained, *leaves.items()]
+
+
+def _changed(tensor: Tensor) -> GraphError:
+    return GraphError(
+        f"{tensor.name or 'a tensor'} of shape {tensor.shape} was changed after "
+        "the forward pass that used it, so its gradient would be wrong; "
+        "run the forward pass again, or update parameters after backward()"
+    )

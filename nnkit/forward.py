@@ -46,7 +46,7 @@ class ForwardPass:
     def __init__(self, module: Module, x: Any, outputs: Outputs | None = None) -> None:
         self.module = module
         self.outputs: Outputs = outputs or (lambda tensor: [module(tensor)])
-        dtype = next((p.dtype for p in module.parameters()), np.dtype(np.float32))
+        dtype = next((p.dtype for _, p in module.named_parameters()), np.dtype(np.float32))
         self._x = np.array(x, dtype, order="C")
         self._watch: Watch | None = None
         self._run: Callable[[], list[Array]] | None = None
@@ -62,8 +62,13 @@ class ForwardPass:
 
     def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
         """A function that fills the output arrays, or None where nothing can be captured."""
+        if watch.opaque is not None:
+            return None
         try:
             recorder, given, places = self._record(watch, self._x)
+            if not watch.same():
+                watch.restore()
+                return None
             blocks = _blocks(len(self._x), max(s.array.size for s in recorder.storages()))
             if blocks > 1:
                 first = self._x[: len(self._x) // blocks].copy()

@@ -211,7 +211,7 @@ def _lent(modules: list[Module]) -> Iterator[Callable[[], None]]:
     values = [value for kept in attributes for value in kept.values()]
     arrays = [(v, v.copy()) for v in values if isinstance(v, np.ndarray)]
     draws = [(v.bit_generator, v.bit_generator.state) for v in values if isinstance(v, Generator)]
-    parameters = [p for module in modules for p in module.parameters()]
+    parameters = [p for module in modules for _, p in module.named_parameters()]
     tensors = [(p, p._data, p._grad, p._version) for p in parameters]
 
     def again() -> None:
@@ -253,7 +253,7 @@ class _Subject:
         """Give layers without sizes their parameters, and make all parameters float64."""
         self.evaluate()
         for module in self.modules:
-            for parameter in module.parameters():
+            for _, parameter in module.named_parameters():
                 parameter._data = parameter._data.astype(np.float64)
                 parameter._grad = None
 

@@ -184,6 +184,8 @@ class TrainingStep:
             plan = _Plan(self, self._watch, x, y)
             if not self._watch.same():
                 raise Uncapturable(CHANGED)
+            if state.shared_draws != _shared_draws():
+                raise Uncapturable("random numbers were drawn without a generator")
             state.restore()
             with np.errstate(all="ignore"):
                 self.plain(x, y)
@@ -363,6 +365,12 @@ def _looks(loss: Loss, check: str) -> bool:
     return getattr(type(loss), check) is not getattr(Loss, check)
 
 
+def _shared_draws() -> tuple[Any, Any]:
+    """Where Python's and NumPy's shared random generators stand."""
+    kind, keys, *rest = np.random.get_state()
+    return random.getstate(), (kind, tuple(keys), *rest)
+
+
 def _has_own_step(optimizer: Optimizer) -> bool:
     """Whether an optimizer does more at a step than its rule."""
     return any(
@@ -429,7 +437,7 @@ class _State:
         self.saved = [a.copy() for a in self.arrays]
         self.draws = [g.bit_generator.state for g in watch.generators]
         # Chance that has no generator of its own.
-        self.shared_draws = np.random.get_state(), random.getstate()
+        self.shared_draws = _shared_draws()
         self.steps = optimizer.steps
         self.gradients = [p._grad for p in optimizer.parameters]
 
@@ -438,8 +446,8 @@ class _State:
             array[...] = saved
         for generator, state in zip(self.watch.generators, self.draws, strict=True):
             generator.bit_generator.state = state
-        np.random.set_state(self.shared_draws[0])
-        random.setstate(self.shared_draws[1])
+        random.setstate(self.shared_draws[0])
+        np.random.set_state(self.shared_draws[1])
         self.optimizer.steps = self.steps
         for parameter, gradient in zip(self.optimizer.parameters, self.gradients, strict=True):
             parameter._grad = gradient

@@ -134,12 +134,17 @@ class Tensor:
 
     @property
     def data(self) -> Array:
-        """The values, shared with this tensor. Assigning replaces them in place."""
+        """The values, shared with this tensor. Assigning replaces them in place.
+
+        The graph notices an assignment between the forward and the backward pass, not what is
+        written into the array itself (`x.data[0] = 1`).
+        """
         kernels.get().escape(self)
         return self._data
 
     @data.setter
     def data(self, values: ArrayLike) -> None:
+        kernels.get().escape(self)
         new = np.asarray(values)
         if new.shape != self._data.shape:
             raise ShapeError(

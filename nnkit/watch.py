@@ -126,6 +126,8 @@ class Watch:
             self._wait(value.func, value.args, value.keywords, ours=ours)
         elif isinstance(value, type):
             self._class(value)
+        elif callable(value) and hasattr(value, "__name__") and _is_library(value.__module__ or ""):
+            pass  # a function that is not written in Python
         elif isinstance(value, Module) and _is_ours(value):
             buffers = [getattr(value, name) for name in value.buffer_names]
             self.buffers += buffers
@@ -141,8 +143,9 @@ class Watch:
             self._class(type(value))
         elif not callable(value) or not _is_library(type(value).__module__):
             self.opaque = value
-        if isinstance(value, (list, dict, set, np.ndarray)) and getattr(value, "__dict__", None):
+        if isinstance(value, (list, dict, set, np.ndarray)) and hasattr(value, "__dict__"):
             self._hold(value.__dict__)  # of a class derived from these
+            self._class(type(value))
 
     def _wait(self, *values: Any, ours: bool = False) -> None:
         self._waiting.extend((value, ours) for value in values)

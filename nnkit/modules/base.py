@@ -12,6 +12,7 @@ so it may be repeated.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,11 +32,14 @@ Generator = np.random.Generator
 
 def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
+    first = next(iter(list(inspect.signature(forward).parameters)[1:]), "")
 
     @functools.wraps(forward)
     def wrapped(self: Module, *inputs: Any, **options: Any) -> Any:
         if not inputs:
-            return forward(self, **options)
+            if first not in options:
+                return forward(self, **options)
+            inputs = (options.pop(first),)
         x = inputs[0]
         if not isinstance(x, Tensor):
             x = Tensor(x, requires_grad=True)
@@ -46,6 +50,7 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
         self._last_call = (x, output)
         return output
 
+    wrapped.remembers = True  # type: ignore[attr-defined]
     return wrapped
 
 
@@ -81,10 +86,11 @@ class Module:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "forward" in cls.__dict__:
-            cls.forward = _remembering(cls.__dict__["forward"])  # type: ignore[method-assign]
-            if "__call__" not in cls.__dict__:
-                cls.__call__ = cls.forward  # type: ignore[method-assign]
+        if not hasattr(cls.forward, "remembers"):
+            cls.forward = _remembering(cls.forward)  # type: ignore[method-assign]
+        # Calling is `forward` itself, which saves a call, unless a class says otherwise.
+        if cls.__call__ is Module.__call__ or hasattr(cls.__call__, "remembers"):
+            cls.__call__ = cls.forward  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
         """The output for `inputs`; every module defines it."""
@@ -163,6 +169,12 @@ class Module:
                     yield f"{path}.{name}" if path else name, value
 
     def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once.
+
+        Raises:
+            GraphError: some layers have none yet, because they wait for their first call.
+        """
+        self._check_sized()
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
@@ -185,7 +197,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self.parameters():
+        for _, parameter in self.named_parameters():
             parameter._grad = None
 
     zero_gradients = zero_grad
@@ -237,6 +249,11 @@ class Module:
             for name, array in arrays.items()
             if array.dtype.kind not in "fiub"
         ]
+        problems += [
+            f"{name}: has values too large for {targets[name].dtype}"
+            for name, array in arrays.items()
+            if name in targets and array.dtype.kind in "fiu" and _overflows(array, targets[name])
+        ]
         if problems:
             raise ShapeError("this state does not fit the network; " + "; ".join(problems))
         for name, array in arrays.items():
@@ -248,6 +265,14 @@ class Module:
     def is_sized(self) -> bool:
         """False while this module waits for its first call to learn the sizes of its parameters."""
         return True
+
+    def _check_sized(self) -> None:
+        for path, module in self.named_modules():
+            if not module.is_sized:
+                raise GraphError(
+                    f"{path or type(self).__name__} has no parameters yet: its inputs are counted "
+                    "at the first call, so call the model once before"
+                )
 
     def _size_for(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         """Make the parameters that are still missing, for arrays of these shapes."""
@@ -263,12 +288,7 @@ class Module:
         """
         from ..serialization import save_archive  # zip and JSON take their time to import
 
-        for path, module in self.named_modules():
-            if not module.is_sized:
-                raise GraphError(
-                    f"{path or type(self).__name__} has no parameters to save yet: "
-                    "its inputs are counted at the first call"
-                )
+        self._check_sized()
         save_archive(file, self.state_dict(), config)
 
     def load(self, file: PathOrFile) -> Self:
@@ -376,3 +396,10 @@ class Module:
 
 #: The name that some of the libraries we follow give the same class.
 Layer = Module
+
+
+def _overflows(array: Array, target: Array) -> bool:
+    """Whether finite numbers would not be finite in the dtype of `target`."""
+    with np.errstate(over="ignore"):
+        cast = array.astype(target.dtype)
+    return bool((np.isfinite(array) & ~np.isfinite(cast)).any())

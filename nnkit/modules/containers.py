@@ -43,7 +43,9 @@ class Sequential(Module):
         return x
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        return ((str(i), layer) for i, layer in enumerate(self.layers))
+        yield from ((str(i), layer) for i, layer in enumerate(self.layers))
+        # What a derived class has beside them.
+        yield from (pair for pair in super().named_children() if not pair[0].startswith("layers."))
 
     def __len__(self) -> int:
         return len(self.layers)

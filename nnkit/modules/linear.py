@@ -11,7 +11,7 @@ from .. import functions as F
 from .. import init as initial
 from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array
-from ..tensor import Parameter, Tensor, apply
+from ..tensor import Parameter, Tensor, _floating, apply
 from .activations import as_activation
 from .base import Generator, Module
 
@@ -60,7 +60,7 @@ class Linear(Module):
         self.activation = as_activation(activation)
         self.use_bias = bias
         self.init = init
-        self.dtype = np.dtype(dtype)
+        self.dtype = _floating(dtype)
         self._generator = generator
         self._function = F.Linear()
         self.weight: Parameter | None = None

@@ -9,8 +9,12 @@ import numpy as np
 
 from .. import functions as F
 from ..errors import ConfigError, ShapeError
+from ..settings import Number
 from ..tensor import Parameter, Tensor, apply
 from .base import Generator, Module
+
+_FEATURES = Number(1, 1, 2**31, whole=True)
+_EPS, _MOMENTUM = Number(1e-5, 0, 1e6), Number(0.1, 0, 1)
 
 
 class Dropout(Module):
@@ -58,7 +62,8 @@ class BatchNorm(Module):
     def __init__(
         self, features: int, *, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
     ) -> None:
-        self.features, self.eps, self.momentum = features, eps, momentum
+        self.features, self.eps = int(_FEATURES.check("features", features)), _EPS.check("eps", eps)
+        self.momentum = _MOMENTUM.check("momentum", momentum)
         self.weight = Parameter(np.ones(features), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(features), dtype=dtype, name="bias")
         self.running_mean = np.zeros(features, dtype)
@@ -100,7 +105,7 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
-        self.features, self.eps = features, eps
+        self.features, self.eps = int(_FEATURES.check("features", features)), _EPS.check("eps", eps)
         self.weight = Parameter(np.ones(features), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(features), dtype=dtype, name="bias")
 

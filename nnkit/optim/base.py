@@ -8,6 +8,8 @@ that they can be recorded as well.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -106,6 +108,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float) -> None:
+        value = number("lr", value)
         for group in self.param_groups:
             group["lr"] = value
 
@@ -259,7 +262,11 @@ class Optimizer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, for the same parameters."""
-        memory, steps = np.asarray(state["memory"], self.memory.dtype), int(state["steps"])
+        missing = [name for name in ("steps", "memory") if name not in state]
+        if missing:
+            raise ShapeError(f"this is no state of an optimizer: {', '.join(missing)} is missing")
+        memory = np.asarray(state["memory"], self.memory.dtype)
+        steps = int(number("steps", state["steps"]))
         if memory.shape != self.memory.shape:
             raise ShapeError(
                 f"this optimizer's memory has shape {self.memory.shape}, got {memory.shape}"
@@ -274,6 +281,19 @@ class Optimizer:
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"
         return f"{type(self).__name__}(lr={self.lr:g}, {size})"
+
+
+def number(name: str, value: Any, below: float = math.inf) -> float:
+    """`value` as a float from 0 and below a limit.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    found = float(value) if isinstance(value, (numbers.Real, np.ndarray)) else math.nan
+    if 0 <= found < below:
+        return found
+    limit = f" and below {below:g}" if below < math.inf else ""
+    raise ConfigError(name, f"must be a number from 0{limit}, got {value!r}")
 
 
 def _part(option: Any, part: slice) -> Any:
@@ -302,9 +322,7 @@ def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
     if unknown:
         raise ConfigError(unknown[0], f"is no group option; there are {', '.join(defaults)}")
     options = defaults | group
-    for name, value in options.items():
-        if not np.isfinite(value) or value < 0:
-            raise ConfigError(name, f"must be a number from 0, got {value!r}")
+    options = {name: number(name, value) for name, value in options.items()}
     for p in params:
         if not isinstance(p, Tensor):
             raise ConfigError("params", f"must be parameters, got {type(p).__name__}")

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ConfigError
 from ..functions import Array, Kernels
-from .base import Numbers, Optimizer, differs_from_zero
+from .base import Numbers, Optimizer, differs_from_zero, number
 
 
 def _powers(base: float, steps: Any) -> Any:
@@ -18,17 +18,12 @@ def _powers(base: float, steps: Any) -> Any:
     return np.exp(steps * math.log(base)) if base else 0.0 * steps
 
 
-def _fraction(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ConfigError(name, f"must be at least 0 and below 1, got {value!r}")
-    return float(value)
-
-
 class SGD(Optimizer):
     """Gradient descent: p ← p - lr·g, with momentum p ← p - lr·v, v ← momentum·v + g.
 
     With `nesterov`, p ← p - lr·(g + momentum·v) (Sutskever et al., 2013). As in PyTorch, the
-    first step takes v = g, so `dampening` counts from the second.
+    first step takes v = g, so `dampening` counts from the second. Steps are the optimizer's: a
+    parameter that has its first gradient later takes part from there on.
 
     >>> from nnkit import Parameter
     >>> p = Parameter([1.0])
@@ -48,7 +43,10 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         **options: Any,
     ) -> None:
-        self.momentum, self.dampening = _fraction("momentum", momentum), float(dampening)
+        self.momentum, self.dampening = (
+            number("momentum", momentum, 1),
+            number("dampening", dampening),
+        )
         self.nesterov = nesterov
         if nesterov and (not momentum or dampening):
             raise ConfigError("nesterov", "needs a momentum above 0 and no dampening")
@@ -77,7 +75,8 @@ class Adam(Optimizer):
 
     m̂ and v̂ are running averages of g and g², divided by 1 - βᵗ. Kept here are M = m/(1 - β₁)
     and V = v/(1 - β₂), because M ← β₁M + g and V ← β₂V + g² take both in two calls; what is left
-    of the formula is two numbers a step:
+    of the formula is two numbers a step, with t the number of the optimizer's steps (also for a
+    parameter that has its first gradient later):
 
         p ← p - a·M/(√V + e),  c = √((1 - β₂ᵗ)/(1 - β₂)),  a = lr·c·(1 - β₁)/(1 - β₁ᵗ),  e = eps·c
 
@@ -102,7 +101,7 @@ class Adam(Optimizer):
         **options: Any,
     ) -> None:
         self.betas = betas
-        self.eps = float(eps)
+        self.eps = number("eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     @property
@@ -112,7 +111,9 @@ class Adam(Optimizer):
 
     @betas.setter
     def betas(self, values: tuple[float, float]) -> None:
-        self._betas = (_fraction("betas", values[0]), _fraction("betas", values[1]))
+        if not isinstance(values, (tuple, list)) or len(values) != 2:
+            raise ConfigError("betas", f"must be two numbers, got {values!r}")
+        self._betas = (number("betas", values[0], 1), number("betas", values[1], 1))
         self._decay: dict[int, Array] = {}
         self._known: dict[int, tuple[Array, Array]] = {}
 
@@ -198,8 +199,8 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **options: Any,
     ) -> None:
-        self.alpha, self.eps = _fraction("alpha", alpha), float(eps)
-        self.momentum, self.centered = _fraction("momentum", momentum), centered
+        self.alpha, self.eps = number("alpha", alpha, 1), number("eps", eps)
+        self.momentum, self.centered = number("momentum", momentum, 1), centered
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def update(
@@ -242,8 +243,8 @@ class AdaGrad(Optimizer):
         eps: float = 1e-10,
         **options: Any,
     ) -> None:
-        self.lr_decay, self.eps = float(lr_decay), float(eps)
-        self.memory_start = initial_accumulator_value
+        self.lr_decay, self.eps = number("lr_decay", lr_decay), number("eps", eps)
+        self.memory_start = number("initial_accumulator_value", initial_accumulator_value)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
@@ -276,7 +277,7 @@ class AdaDelta(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.rho, self.eps = _fraction("rho", rho), float(eps)
+        self.rho, self.eps = number("rho", rho, 1), number("eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def update(

@@ -201,7 +201,7 @@ class TestModels:
         network = Sequential(Dense(3), Tanh(), Dense(1))
         report = gradient_check(network, MSE(), self.X, self.T)
         assert report.ok and len(report.entries) == 1 + 4
-        assert not list(network.parameters())
+        assert not dict(network.named_parameters())
 
     def test_a_parameter_of_the_loss_is_checked_under_its_name(self) -> None:
         class Weighted(Module):

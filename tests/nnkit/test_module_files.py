@@ -66,7 +66,7 @@ def test_layers_without_sizes_take_them_from_the_file() -> None:
 
 
 def test_a_network_without_sizes_cannot_be_saved() -> None:
-    with pytest.raises(GraphError, match="0 has no parameters to save yet"):
+    with pytest.raises(GraphError, match="0 has no parameters yet"):
         network(sized=False).save(io.BytesIO())
 
 

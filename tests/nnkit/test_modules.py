@@ -355,10 +355,17 @@ class TestLinear:
         assert x.grad.dtype == np.float64
 
 
+def test_a_layer_has_a_floating_dtype():
+    for wrong in ("f2", int):
+        with pytest.raises(ShapeError, match="float32 or float64"):
+            nn.Linear(2, 3, dtype=wrong)
+
+
 class TestLazyDense:
     def test_counts_its_inputs_at_the_first_call(self):
         layer = nn.Dense(64)
-        assert list(layer.parameters()) == []
+        with pytest.raises(GraphError, match="first call"):
+            layer.parameters()
         with pytest.raises(GraphError, match="first call"):
             _ = layer.weights
         assert layer(np.ones((5, 3))).shape == (5, 64)
@@ -379,8 +386,9 @@ class TestLazyDense:
         layer(np.ones((1, 2)))
 
     def test_an_optimizer_made_too_early_says_so(self):
-        with pytest.raises(ConfigError, match="call the model once"):
-            nn.SGD(nn.Dense(4).parameters())
+        for model in (nn.Dense(4), nn.Sequential(nn.Linear(2, 4), nn.Dense(1))):
+            with pytest.raises(GraphError, match="call the model once"):
+                nn.SGD(model.parameters())
 
 
 class TestDropout:
@@ -424,6 +432,20 @@ class TestDropout:
 
 
 class TestNormalization:
+    @pytest.mark.parametrize(
+        "make, field",
+        [
+            (lambda: nn.BatchNorm(-3), "features"),
+            (lambda: nn.BatchNorm(2, eps=-1), "eps"),
+            (lambda: nn.BatchNorm(2, momentum=7), "momentum"),
+            (lambda: nn.LayerNorm(2.5), "features"),
+        ],
+    )
+    def test_options_out_of_range_are_refused(self, make, field):
+        with pytest.raises(ConfigError) as caught:
+            make()
+        assert caught.value.field == field
+
     def test_batch_norm_needs_two_examples_in_training_only(self):
         layer = nn.BatchNorm(2)
         for n in (0, 1):
@@ -533,6 +555,11 @@ class TestParameters:
 
 
 class TestState:
+    def test_numbers_too_large_for_the_dtype_are_refused(self):
+        model = nn.Linear(2, 1)
+        with pytest.raises(ShapeError, match="weight: has values too large for float32"):
+            model.load_state_dict({"weight": np.full((1, 2), 1e300), "bias": [0.0]})
+
     def test_round_trip(self):
         source, target = small_net(), small_net()
         source(rng().normal(size=(5, 2)))
@@ -604,6 +631,24 @@ class TestContainers:
     def test_sequential_refuses_what_is_no_layer(self, wrong):
         with pytest.raises(ConfigError, match="layers"):
             nn.Sequential(nn.ReLU(), wrong)
+
+    def test_a_class_derived_from_sequential_may_have_more(self, tmp_path):
+        class Net(nn.Sequential):
+            def __init__(self):
+                super().__init__(nn.Linear(2, 3), nn.Dropout())
+                self.head = nn.Linear(3, 1)
+
+            def forward(self, x):
+                return self.head(super().forward(x))
+
+        net = Net().eval()
+        names = [name for name, _ in net.named_parameters()]
+        assert names == ["0.weight", "0.bias", "head.weight", "head.bias"]
+        assert not net.head.training
+        net.save(tmp_path / "net.npz")
+        x = np.ones((2, 2))
+        loaded = Net().eval().load(tmp_path / "net.npz")
+        np.testing.assert_array_equal(net(x).data, loaded(x).data)
 
     def test_flatten(self):
         layer = nn.Flatten()
@@ -682,6 +727,36 @@ class TestModule:
 
         with pytest.raises(NotImplementedError, match="Empty has no forward"):
             Empty()(1)
+
+    def test_inputs_may_be_given_by_name(self):
+        layer, criterion = nn.Linear(2, 1), nn.MSE()
+        y = layer(x=np.ones((3, 2)))
+        criterion(prediction=y, target=np.zeros((3, 1)))
+        assert layer.backward(criterion.backward()).shape == (3, 2)
+
+    def test_a_call_of_its_own_is_inherited(self):
+        class Base(nn.Module):
+            def __call__(self, x):
+                return "base"
+
+        class Derived(Base):
+            def forward(self, x):
+                return x
+
+        assert Derived()(np.ones(2)) == "base"
+
+    def test_forward_may_come_from_another_class(self):
+        class Mixin:
+            def forward(self, x):
+                return self.layer(x)
+
+        class Net(Mixin, nn.Module):
+            def __init__(self):
+                self.layer = nn.Linear(2, 1)
+
+        net = Net()
+        net(np.ones((3, 2)))
+        assert net.backward(np.ones((3, 1))).shape == (3, 2)
 
     @pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
     def test_copies_are_apart(self, copied):

@@ -339,6 +339,16 @@ class TestGroups:
         (lambda p: nn.RMSprop(p, alpha=1.0), "alpha"),
         (lambda p: nn.RMSprop(p, momentum=1.0), "momentum"),
         (lambda p: nn.AdaDelta(p, rho=1.0), "rho"),
+        (lambda p: nn.AdaDelta(p, eps=float("nan")), "eps"),
+        (lambda p: nn.Adam(p, eps=-1), "eps"),
+        (lambda p: nn.Adam(p, betas=0.9), "betas"),
+        (lambda p: nn.Adam(p, betas=(0.9, 0.9, 0.9)), "betas"),
+        (lambda p: nn.Adam(p, lr="0.1"), "lr"),
+        (lambda p: nn.SGD(p, momentum=0.9, dampening=float("nan")), "dampening"),
+        (lambda p: nn.AdaGrad(p, initial_accumulator_value=-5), "initial_accumulator_value"),
+        (lambda p: setattr(nn.SGD(p), "lr", float("nan")), "lr"),
+        (lambda p: setattr(nn.SGD(p), "lr", -1), "lr"),
+        (lambda p: nn.SGD(p).load_state_dict({"steps": -5, "memory": []}), "steps"),
     ],
 )
 def test_options_out_of_range_are_refused(make, field):
@@ -581,6 +591,11 @@ class TestPacking:
 
 
 class TestState:
+    def test_what_is_none_is_refused(self):
+        optimizer = nn.Adam(parameters(2)[:1])
+        with pytest.raises(ShapeError, match="steps, memory is missing"):
+            optimizer.load_state_dict({})
+
     @every_rule
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_round_trip_goes_on_bit_for_bit(self, rule, dtype):

@@ -312,6 +312,13 @@ class TestChangedParameters:
         with pytest.raises(GraphError, match="changed after the forward pass"):
             model.backward(np.ones((3, 1)))
 
+    def test_a_result_that_was_changed_is_reported(self):
+        x = Tensor([0.5], requires_grad=True)
+        y = x.tanh()  # whose rule looks at its result
+        y.data = [0.0]
+        with pytest.raises(GraphError, match="changed after the forward pass"):
+            y.backward()
+
     def test_the_changed_one_is_named(self):
         one, other = Parameter([1.0], name="one"), Parameter([2.0], name="other")
         for _ in range(3):
