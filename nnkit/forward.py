@@ -10,8 +10,8 @@ import numpy as np
 from .capture import Place, Recorder, Uncapturable, recording
 from .functions.base import SILENT, Array
 from .modules.base import Module
+from .plan import know_state
 from .program import Program, Table
-from .step import know_state
 from .tensor import Tensor, no_grad
 from .watch import Watch
 
