@@ -446,19 +446,19 @@ class Experiment:
         """Predictions for raw inputs (n, d); see `Predictor.predict`."""
         return self.predictor.predict(points)
 
-    def grid(self, resolution: int = 100, extent: float = EXTENT) -> Array:
+    def grid(self, resolution: int = 100, extent: float | None = EXTENT) -> Array:
         """Predictions over the plane shown; see `Plane.grid`."""
         return self.shown.grid(resolution, extent)
 
-    def unit_grids(self, resolution: int = 24, extent: float = EXTENT) -> list[Array]:
+    def unit_grids(self, resolution: int = 24, extent: float | None = EXTENT) -> list[Array]:
         """What every unit gives over the plane shown; see `Plane.unit_grids`."""
         return self.shown.unit_grids(resolution, extent)
 
-    def feature_grids(self, resolution: int = 24, extent: float = EXTENT) -> Array:
+    def feature_grids(self, resolution: int = 24, extent: float | None = EXTENT) -> Array:
         """Every available feature over the plane shown; see `Plane.feature_grids`."""
         return self.shown.feature_grids(resolution, extent)
 
-    def plane(self, resolution: int, extent: float = EXTENT) -> Array:
+    def plane(self, resolution: int, extent: float | None = EXTENT) -> Array:
         """Raw inputs of the points of a grid; see `Plane.points`."""
         return self.shown.points(resolution, extent)
 

@@ -20,8 +20,8 @@ KEPT = 8
 class Plane:
     """Grids over two inputs, from -extent to extent in each; over one where there is only one.
 
-    With more than two inputs, the two shown run a little beyond the range that they have in the
-    data, and the others are held at their median.
+    Where `extent` is None, and with more than two inputs, the inputs shown run a little beyond the
+    range that they have in the data. Inputs that are not shown are held at their median.
 
     Args:
         predictor: the network with its features.
@@ -50,25 +50,31 @@ class Plane:
                 raise ConfigError("inputs", f"must be two different columns, got {inputs}")
         self.inputs = inputs
         self.dimensions = min(2, count)
-        self._passes: dict[tuple[int, float, bool], ForwardPass] = {}
+        self._passes: dict[tuple[int, float | None, bool], ForwardPass] = {}
 
-    def points(self, resolution: int, extent: float = EXTENT) -> Array:
+    def edges(self, extent: float | None = EXTENT) -> list[tuple[float, float]]:
+        """From where to where each of the inputs shown goes."""
+        if extent is not None and len(self.data.input_names) <= 2:
+            return [(-extent, extent)] * self.dimensions
+        shown = self.data.inputs[:, self.inputs[: self.dimensions]].astype(np.float64)
+        middle, half = (shown.max(axis=0) + shown.min(axis=0)) / 2, np.ptp(shown, axis=0) / 2
+        half = 1.1 * np.where(half > 0, half, 1.0)
+        return list(zip((middle - half).tolist(), (middle + half).tolist(), strict=True))
+
+    def points(self, resolution: int, extent: float | None = EXTENT) -> Array:
         """Raw inputs (r·r, d) of a grid, rows of the second input from low to high."""
-        axis = np.linspace(-extent, extent, resolution, dtype=np.float32)
+        axes = [np.linspace(*edge, resolution, dtype=np.float32) for edge in self.edges(extent)]
         if self.dimensions == 1:
-            return axis[:, None]
-        second, first = np.meshgrid(axis, axis, indexing="ij")
+            return axes[0][:, None]
+        second, first = np.meshgrid(axes[1], axes[0], indexing="ij")
         points = np.stack([first.ravel(), second.ravel()], axis=1)
         if len(self.data.input_names) == 2:
             return points
         rows = np.tile(np.median(self.train_data.inputs, axis=0), (len(points), 1))
-        low, high = self.data.inputs.min(axis=0), self.data.inputs.max(axis=0)
-        for column, values in zip(self.inputs, points.T, strict=True):
-            middle, half = (low + high)[column] / 2, (high - low)[column] / 2
-            rows[:, column] = middle + values / extent * half * 1.1
+        rows[:, self.inputs] = points
         return rows.astype(np.float32)
 
-    def grid(self, resolution: int = 100, extent: float = EXTENT) -> Array:
+    def grid(self, resolution: int = 100, extent: float | None = EXTENT) -> Array:
         """Predictions: (r, r), or (r, r, classes), or (r,) for one input.
 
         Row 0 has the lowest second input, column 0 the lowest first. New at each call.
@@ -77,7 +83,7 @@ class Plane:
         values = self.predictor.read(logits)
         return values.reshape(*(resolution,) * self.dimensions, *values.shape[1:]).copy()
 
-    def unit_grids(self, resolution: int = 24, extent: float = EXTENT) -> list[Array]:
+    def unit_grids(self, resolution: int = 24, extent: float | None = EXTENT) -> list[Array]:
         """What every unit gives: for each layer (units, r, r), or (units, r) for one input.
 
         Hidden layers after their activation, then the output as people read it.
@@ -86,7 +92,7 @@ class Plane:
         columns = (*hidden, self.predictor.read_columns(logits))
         return [self._pictures(values, resolution) for values in columns]
 
-    def feature_grids(self, resolution: int = 24, extent: float = EXTENT) -> Array:
+    def feature_grids(self, resolution: int = 24, extent: float | None = EXTENT) -> Array:
         """Every available feature: (features, r, r), or (features, r) for one input."""
         names = feature_names(len(self.data.input_names))
         return self._pictures(make_features(self.points(resolution, extent), names), resolution)
@@ -94,7 +100,7 @@ class Plane:
     def _pictures(self, columns: Array, resolution: int) -> Array:
         return columns.T.reshape(-1, *(resolution,) * self.dimensions).copy()
 
-    def _forward(self, resolution: int, extent: float, all_layers: bool) -> ForwardPass:
+    def _forward(self, resolution: int, extent: float | None, all_layers: bool) -> ForwardPass:
         network = self.predictor.network
         key = (resolution, extent, all_layers)
         if key not in self._passes:

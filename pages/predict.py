@@ -40,12 +40,12 @@ def describe(predictor: Predictor, name: str) -> str:
     return f"{name}: {shape} on {config.dataset}, trained for {trained}."
 
 
-def typed_points(names: tuple[str, ...]) -> np.ndarray:
+def typed_points(predictor: Predictor) -> np.ndarray:
     """The points in the table, (n, d); rows that are not complete are left out."""
-    key = f"points_{len(names)}"
+    names = predictor.input_names
+    key = f"points_{'_'.join(names)}"
     if key not in st.session_state:  # the page was opened anew: begin with what was typed before
-        rows = [[0.0] * len(names), [0.5] * len(names)]
-        start = st.session_state.get(f"{key}_typed", np.array(rows))
+        start = st.session_state.get(f"{key}_typed", views.example_points(predictor))
         st.session_state[f"{key}_start"] = start
     table = st.data_editor(
         pd.DataFrame(st.session_state[f"{key}_start"], columns=list(names)),
@@ -68,7 +68,7 @@ with left:
     predictor, name = chosen()
     st.caption(describe(predictor, name))
     st.markdown("**Points** – type inputs, add rows below", help="Numbers are taken as float32.")
-    points = typed_points(predictor.input_names)
+    points = typed_points(predictor)
     try:
         answers = views.answers(predictor, points) if len(points) else {}
     except NnkitError as error:
@@ -91,7 +91,7 @@ with right:
         shown = " and ".join(predictor.input_names[:2])
         st.caption(f"Over {shown}; the other inputs stand at their training mean, or 0.")
     live_plot(
-        views.plane_figure(predictor, views.predictor_reach(predictor), points),
+        views.plane_figure(predictor, views.predictor_extent(predictor), points),
         key="plane",
         height=PLOT_HEIGHT,
         label="Predictions over the inputs, with the typed points",

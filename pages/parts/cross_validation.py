@@ -91,11 +91,13 @@ def _settings(at_work: bool) -> None:
         "all the others. 5 or 10 are usual.",
     )  # fmt: skip
     epoch = state.experiment().epoch
-    if not at_work and st.session_state.get("_epochs_of") != epoch:  # as long as that network
+    emptied = st.session_state.get("fold_epochs") is None
+    if not at_work and (emptied or st.session_state.get("_epochs_of") != epoch):
+        # As long as that network was trained.
         st.session_state["_epochs_of"] = epoch
         st.session_state["fold_epochs"] = min(epoch, MAX_EPOCHS) or 100
     st.number_input(
-        "Epochs each", 1, MAX_EPOCHS, key="fold_epochs", width=150, disabled=at_work,
+        "Epochs each", 1, MAX_EPOCHS, value=None, key="fold_epochs", width=150, disabled=at_work,
         persist_state="session",
         help="How long each network is trained; early stopping is off, for it would look at the "
         "part that is to be unseen.",

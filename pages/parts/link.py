@@ -11,7 +11,7 @@ import base64
 import json
 from typing import Any
 
-from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig
+from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import DATASETS
 from nnkit.errors import ConfigError
 from nnkit.settings import OPTIMIZER_SETTINGS, SCHEDULE_SETTINGS
@@ -51,6 +51,24 @@ def decode(link: str) -> ExperimentConfig:
     Raises:
         ConfigError: a damaged link, one of another version, or values that are not allowed.
     """
+    return ExperimentConfig.from_dict(_values(link))
+
+
+def decode_without_data(link: str) -> ExperimentConfig:
+    """The same for data of one's own: network and training, on a data set that comes with nnkit.
+
+    Raises:
+        ConfigError: as `decode`, or where the network does not fit such data.
+    """
+    values = _values(link)
+    known = recommended("sine" if values.get("task") == "regression" else "spirals").to_dict()
+    own = ("dataset", "dataset_settings", "features", "samples")
+    kept = {name: value for name, value in values.items() if name not in own}
+    return ExperimentConfig.from_dict(known | kept)
+
+
+def _values(link: str) -> Any:
+    """What a link says, as plain data that nobody has checked."""
     version, _, payload = link.partition(".")
     if len(link) > MAX_LENGTH:
         raise ConfigError("link", f"has {len(link)} characters; at most {MAX_LENGTH} are read")
@@ -63,7 +81,7 @@ def decode(link: str) -> ExperimentConfig:
         raise ConfigError("link", "is damaged: part of it was lost or changed") from error
     if isinstance(values, dict) and isinstance(values.get("layers"), list):
         values["layers"] = [_long(layer) for layer in values["layers"]]
-    return ExperimentConfig.from_dict(values)
+    return values
 
 
 def _usual_settings(config: ExperimentConfig) -> dict[str, dict[str, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,10 @@ from nnkit.experiment import Experiment
 from pages.parts import link as links
 
 ECHO_SECONDS = 0.4
+OWN_DATA_LOST = (
+    "Data of your own are lost with a reload, and a link cannot carry them: load them again on the "
+    "Data page. Layers and training are kept."
+)
 
 
 @dataclass(frozen=True)
@@ -76,13 +81,20 @@ def _start(link: str | None) -> Session:
     try:
         return Session(Experiment(links.decode(link)), link=link)
     except NnkitError as error:
-        default = Experiment(ExperimentConfig())
-        return Session(default, refusal=about_link(error), link=link)
+        if _is_of_own_data(error):
+            with contextlib.suppress(NnkitError):
+                config = links.decode_without_data(link)
+                return Session(Experiment(config), refusal=OWN_DATA_LOST, link=link)
+        return Session(Experiment(ExperimentConfig()), refusal=about_link(error), link=link)
+
+
+def _is_of_own_data(error: NnkitError) -> bool:
+    return getattr(error, "field", "") == "dataset" and CUSTOM in str(error)
 
 
 def about_link(error: NnkitError) -> str:
     """Why a link was not used."""
-    if getattr(error, "field", "") == "dataset" and CUSTOM in str(error):
+    if _is_of_own_data(error):
         return "This link is for data of its sender's own, which a link cannot carry."
     return f"The link in the address bar was not used. {error}."
 

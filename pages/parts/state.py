@@ -7,6 +7,7 @@ refused raises before anything has changed.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -368,8 +369,12 @@ def follow_link() -> None:
         return
     current.link = given
     try:
-        config = links.decode(given)
-        if config != experiment().config:
+        config, now = links.decode(given), experiment().config
+        fields = [field.name for field in dataclasses.fields(config)]
+        other = {n: getattr(config, n) for n in fields if getattr(config, n) != getattr(now, n)}
+        if other.keys() <= set(LIVE_FIELDS):
+            change(**other)  # such as Back after one of these: the training stays
+        else:
             adopt(config, why="The configuration of the link is here.")
     except NnkitError as error:
         refuse(about_link(error))

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from nnkit.experiment import Experiment
+from nnkit.settings import LIVE_FIELDS
 
 SOLVED = 0.98
 WINDOW = 100  # epochs without progress that make a plateau
@@ -18,7 +19,7 @@ _CELL = (
 )
 _SMALL = "font-size:0.8rem;opacity:0.65"
 _ROW = (
-    "display:flex;align-items:center;gap:0.75rem;min-height:3.4rem;line-height:1.35;"
+    "display:flex;flex-wrap:wrap;column-gap:0.75rem;align-items:center;min-height:3.4rem;line-height:1.35;"
     "font-variant-numeric:tabular-nums"
 )
 
@@ -66,7 +67,7 @@ def run_status(
     heard = "off" if running else "polite"  # not every frame is to be read out
     return (
         f'<div data-testid="run-status" role="status" aria-live="{heard}" {attributes} '
-        f'style="{_ROW}">{numbers}<span style="flex:1">{" ".join(said)}</span></div>'
+        f'style="{_ROW}">{numbers}<span style="flex:1 1 18rem">{" ".join(said)}</span></div>'
     )
 
 
@@ -80,9 +81,13 @@ def number(value: float) -> str:
 
 
 def score_text(experiment: Experiment) -> str:
-    """Accuracy in per cent, or R²."""
+    """Accuracy in per cent, or R²; a dash where there is none, and no more than far below 0."""
     value = experiment.latest.test_score
-    return f"{value:.3f}" if experiment.config.task == "regression" else f"{value:.1%}"
+    if math.isnan(value):
+        return "–"
+    if experiment.config.task == "classification":
+        return f"{value:.1%}"
+    return f"{value:.3f}" if value > -100 else "below −100"
 
 
 def advice(experiment: Experiment, running: bool = False) -> str:
@@ -90,7 +95,8 @@ def advice(experiment: Experiment, running: bool = False) -> str:
     if experiment.message:
         return experiment.message
     latest, past = experiment.latest, experiment.history
-    if not latest.epoch and past.changes:
+    by_hand = any(what.keys() - LIVE_FIELDS for _, what in past.changes)
+    if not latest.epoch and by_hand:
         return "These weights are no longer the first ones. Train goes on from here."
     if not latest.epoch:
         count = sum(parameter.data.size for parameter in experiment.network.parameters())
@@ -113,6 +119,17 @@ def advice(experiment: Experiment, running: bool = False) -> str:
                 f"Little progress in {WINDOW} epochs. Try another learning rate, more units or "
                 "other features."
             )
+    if not _falling(experiment):
+        return "No clear progress yet." if running else "No clear progress so far."
     if running:
         return "The loss is falling: the network is learning."
     return "The loss was falling: Train goes on from here."
+
+
+def _falling(experiment: Experiment) -> bool:
+    """Whether the train loss of the last epochs is below that of as many before."""
+    past, epoch = experiment.history, experiment.epoch
+    length = max(1, min(10, epoch // 2))
+    last = past.train_loss[past.epoch > epoch - length]
+    before = past.train_loss[(past.epoch > epoch - 2 * length) & (past.epoch <= epoch - length)]
+    return not len(before) or bool(last.mean() < 0.999 * before.mean())

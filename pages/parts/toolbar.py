@@ -43,6 +43,7 @@ def _layer(i: int, layer: LayerConfig) -> None:
         f"Units of layer {i + 1}",
         1,
         MAX_UNITS,
+        value=None,
         step=1,
         label_visibility="collapsed",
         width=64,

@@ -21,6 +21,9 @@ _ARRAY_FORMULAS = {
     "g @ b.T": r"{g}\,{b}^{{\top}}",
     "a.T @ g": r"{a}^{{\top}}\,{g}",
     "g * (softmax(a) - b)": r"{g} \odot \bigl(\operatorname{{softmax}}({a}) - {b}\bigr)",
+    "(g / n) * (softmax(a) - b)": (
+        r"{g} \cdot \frac{{1}}{{{n}}} \bigl(\operatorname{{softmax}}({a}) - {b}\bigr)"
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnkit.config import CUSTOM
 from nnkit.datasets import Dataset, feature_names
 from nnkit.experiment import Experiment
 from nnkit.predictor import Predictor
@@ -24,24 +25,21 @@ FEATURE_TITLES = {
 }  # fmt: skip
 
 
-def reach(experiment: Experiment) -> float:
-    """How far the plane (or line) goes from 0: 1.2, or as far as the data."""
+def reach(experiment: Experiment) -> float | None:
+    """How far the plane (or line) goes from 0: 1.2, or as far as the data; None: around the data.
+
+    The latter for data of one's own that do not lie about 0 as the data sets here do.
+    """
     farthest = float(np.abs(experiment.data.inputs).max())
-    return REACH if 0.3 < farthest < 1.35 else 1.1 * farthest or REACH
+    if 0.3 < farthest < 1.35:
+        return REACH
+    return None if experiment.config.dataset == CUSTOM else 1.1 * farthest or REACH
 
 
 def extent(experiment: Experiment) -> figures.Extent:
-    """The part of the plane that is shown; with more than two inputs, of the two shown."""
-    inputs = experiment.data.inputs
-    if inputs.shape[1] <= 2:
-        far = reach(experiment)
-        return (-far, far, -far, far)
-    edges: list[float] = []
-    for column in experiment.shown_inputs:
-        low, high = float(inputs[:, column].min()), float(inputs[:, column].max())
-        half = (high - low) / 2 * 1.1
-        edges += [(low + high) / 2 - half, (low + high) / 2 + half]
-    return (edges[0], edges[1], edges[2], edges[3])
+    """The part of the plane (or of the line, twice) that is shown."""
+    edges = experiment.shown.edges(reach(experiment))
+    return (*edges[0], *edges[-1])
 
 
 def input_names(experiment: Experiment) -> tuple[str, ...]:
@@ -85,7 +83,7 @@ def output_over(
     points = _points(experiment, data)
     others = None if test is None else _points(experiment, test)
     if one and regression:
-        x = np.linspace(-far, far, 240, dtype=np.float32)
+        x = np.linspace(*extent(experiment)[:2], 240, dtype=np.float32)
         curve = experiment.grid(240, far)
         return figures.regression_curve(x, curve, points, others, input_name=names[0])
     grid, where = experiment.grid(RESOLUTION, far), extent(experiment)
@@ -94,7 +92,7 @@ def output_over(
     classes = experiment.data.class_names
     if one:
         grid = np.repeat(grid[None], len(grid), axis=0)
-        names, where = (*names, "class"), (-far, far, -0.6, len(classes) - 0.4)
+        names, where = (*names, "class"), (*where[:2], -0.6, len(classes) - 0.4)
     figure = figures.decision_boundary(
         grid, where, points, others, class_names=classes, input_names=names, discretize=discretize
     )
@@ -116,8 +114,7 @@ def unit_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure
     names = input_names(experiment)
     if values.ndim == 2:
         return figures.unit_picture(values, extent(experiment), input_names=names)
-    far = reach(experiment)
-    x = np.linspace(-far, far, RESOLUTION, dtype=np.float32)
+    x = np.linspace(*extent(experiment)[:2], RESOLUTION, dtype=np.float32)
     nothing = (np.empty((0, 1)), np.empty(0))
     return figures.regression_curve(
         x, values, nothing, input_name=names[0], output_name="activation"
@@ -198,12 +195,28 @@ def network_frame(
 # ---- of a predictor, which may come from a file and knows no data --------------------------------
 
 
-def predictor_reach(predictor: Predictor) -> float:
-    """How far to look from 0: 1.2, or as far as the data it was standardized on seem to go."""
+def predictor_extent(predictor: Predictor) -> figures.Extent:
+    """Where to look: ±1.2, or where the data that it was standardized on seem to lie."""
     scaler, raw = predictor.standardizer, predictor.config.features
-    if scaler is None or set(raw) - {f"x{i + 1}" for i in range(len(predictor.input_names))}:
-        return REACH
-    return max(REACH, float((np.abs(scaler.mean) + 2.5 * scaler.scale).max()))
+    count = len(predictor.input_names)
+    if scaler is None or set(raw) - {f"x{i + 1}" for i in range(count)}:
+        return (-REACH, REACH, -REACH, REACH)
+    low, high = (scaler.mean + sign * 2.5 * scaler.scale for sign in (-1, 1))
+    if max(-low.min(), high.max()) <= REACH:
+        return (-REACH, REACH, -REACH, REACH)
+    second = min(1, count - 1)
+    return (float(low[0]), float(high[0]), float(low[second]), float(high[second]))
+
+
+def example_points(predictor: Predictor) -> NDArray[Any]:
+    """Two points (2, d) to begin with: about the middle, and a little off it."""
+    count = len(predictor.input_names)
+    scaler = predictor.standardizer
+    if scaler is None or predictor_extent(predictor)[1] == REACH:
+        return np.array([[0.0] * count, [0.5] * count])
+    middle = np.asarray(scaler.mean[:count], np.float64)
+    off = middle + np.asarray(scaler.scale[:count], np.float64)
+    return np.array([[float(f"{value:.3g}") for value in point] for point in (middle, off)])
 
 
 def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -221,26 +234,29 @@ def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any
     return {"class": np.array(names)[likeliest], **columns}
 
 
-def plane_figure(predictor: Predictor, far: float, points: NDArray[Any]) -> figures.Figure:
-    """What a predictor says over its line or plane from -far to far, with `points` marked.
+def plane_figure(
+    predictor: Predictor, where: figures.Extent, points: NDArray[Any]
+) -> figures.Figure:
+    """What a predictor says over a part of its line or plane, with `points` marked.
 
     With more than two inputs the first two are shown, the others at their training mean (or 0).
     """
     names, dimensions = predictor.input_names, len(predictor.input_names)
-    axis = np.linspace(-far, far, RESOLUTION, dtype=np.float32)
+    axis, second = (
+        np.linspace(low, high, RESOLUTION, dtype=np.float32) for low, high in (where[:2], where[2:])
+    )
     nothing = (np.empty((0, min(dimensions, 2)), np.float32), np.empty(0, np.float32))
     if dimensions == 1:
         predicted = predictor.predict(points) if len(points) else np.empty(0)
         values = predictor.predict(axis[:, None])
         return figures.regression_curve(axis, values, (points, predicted), input_name=names[0])
-    x2, x1 = np.meshgrid(axis, axis, indexing="ij")
+    x2, x1 = np.meshgrid(second, axis, indexing="ij")
     plane = np.zeros((x1.size, dimensions), np.float32)
     if dimensions > 2 and predictor.standardizer is not None:
         plane[:] = predictor.standardizer.mean
     plane[:, 0], plane[:, 1] = x1.ravel(), x2.ravel()
     predicted = predictor.predict(plane)
     grid = predicted.reshape(RESOLUTION, RESOLUTION, *predicted.shape[1:])
-    where = (-far, far, -far, far)
     if predictor.class_names:
         return figures.decision_boundary(
             grid,

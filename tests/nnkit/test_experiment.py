@@ -1026,6 +1026,18 @@ class TestGrids:
         assert grid.shape == (8, 8, 4)
         np.testing.assert_allclose(grid.sum(axis=-1), 1, rtol=1e-5)
 
+    def test_around_the_data_where_no_extent_is_given(self) -> None:
+        rng = np.random.default_rng(0)
+        inputs = rng.uniform([150, 45], [195, 100], (60, 2))
+        data = Dataset(inputs, rng.integers(0, 2, 60), "classification")
+        experiment = Experiment(ExperimentConfig(dataset="custom", standardize=True), data)
+        points = experiment.plane(5, None)
+        low, high = inputs.min(axis=0), inputs.max(axis=0)
+        np.testing.assert_allclose(points.min(axis=0), low - 0.05 * (high - low), rtol=1e-5)
+        np.testing.assert_allclose(points.max(axis=0), high + 0.05 * (high - low), rtol=1e-5)
+        assert experiment.grid(5, None).shape == (5, 5)
+        np.testing.assert_array_equal(experiment.plane(3).min(axis=0), np.float32([-1.2, -1.2]))
+
     def test_of_more_inputs_hold_the_others_at_their_median(self) -> None:
         rng = np.random.default_rng(0)
         inputs = rng.normal(size=(40, 4)) * [1, 10, 100, 1]

@@ -91,9 +91,10 @@ def test_the_plane_of_a_file_is_that_of_the_experiment_to_the_last_bit(name):
     plane = experiment.plane(views.RESOLUTION, far)
     grid = experiment.grid(views.RESOLUTION, far)
     assert (predictor.predict(plane).reshape(grid.shape) == grid).all()
-    assert views.predictor_reach(predictor) == far
+    where = views.extent(experiment)
+    assert views.predictor_extent(predictor) == where == (-far, far, -far, far)
     ours, theirs = (
-        views.plane_figure(found, far, plane[:3]) for found in (experiment.predictor, predictor)
+        views.plane_figure(found, where, plane[:3]) for found in (experiment.predictor, predictor)
     )
     assert repr(ours) == repr(theirs)
 
@@ -114,7 +115,10 @@ def test_one_input_and_more_than_two_have_a_picture_too():
         dataset="custom", features=("x1", "x2", "x3"), standardize=True, layers=(LayerConfig(4),)
     )
     predictor = from_file(Experiment(config, data))
-    far = views.predictor_reach(predictor)
-    assert far > 5
-    figure = views.plane_figure(predictor, far, np.ones((1, 3)))
-    assert figure["layout"]["xaxis"]["range"][1] == pytest.approx(far)
+    left, right, bottom, top = views.predictor_extent(predictor)
+    assert left < 5 < right and bottom < 5 < top and right - left < 15
+    figure = views.plane_figure(predictor, (left, right, bottom, top), np.ones((1, 3)))
+    assert figure["layout"]["xaxis"]["range"] == pytest.approx([left, right])
+    assert figure["layout"]["yaxis"]["range"] == pytest.approx([bottom, top])
+    begin = views.example_points(predictor)
+    assert begin.shape == (2, 3) and (np.abs(begin - 5) < 3).all()

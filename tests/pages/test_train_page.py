@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from nnkit.config import ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import Dataset
 from nnkit.experiment import Experiment
 from pages.parts.link import PARAMETER, decode, encode
+from pages.parts.status import advice, score_text
 
 
 class Page:
@@ -458,9 +460,83 @@ def test_a_bad_link_is_explained_and_the_default_is_here(link):
     assert page.app.query_params[PARAMETER] == "1"
 
 
-def test_a_link_to_data_of_ones_own_says_that_they_are_not_in_it(page):
-    link = encode(ExperimentConfig(dataset="custom"))
-    assert "a link cannot carry" in Page(link=link).words
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_link_to_data_of_ones_own_says_that_they_are_not_in_it_and_keeps_the_rest(task):
+    loss = "mse" if task == "regression" else "binary_cross_entropy"
+    config = ExperimentConfig(
+        task=task,
+        dataset="custom",
+        loss=loss,
+        features=("x1", "x2", "x3"),
+        layers=(LayerConfig(7, "tanh"),),
+        learning_rate=0.01,
+    )
+    page = Page(link=encode(config))
+    assert "a link cannot carry them" in page.words
+    assert page.config.layers == (LayerConfig(7, "tanh"),)
+    assert (page.config.task, page.config.loss, page.config.learning_rate) == (task, loss, 0.01)
+
+
+def test_a_link_that_differs_in_what_acts_at_once_keeps_the_training():
+    def script():
+        from pages.parts import state
+
+        state.session().linked_at = 0.0  # long ago
+        state.follow_link()
+        state.write_link()
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    experiment = current(app)
+    experiment.step()
+    app.query_params[PARAMETER] = encode(experiment.config.replace(learning_rate=0.01, l2=0.1))
+    app.run()
+    assert current(app) is experiment and experiment.epoch == 1
+    assert (experiment.config.learning_rate, experiment.config.l2) == (0.01, 0.1)
+
+
+@pytest.mark.parametrize("key", ["learning_rate", "samples", "units_0"])
+def test_an_emptied_field_keeps_what_it_had(page, key):
+    before = page.config
+    page.app.number_input(key=key).set_value(None).run()
+    assert page.config == before
+    assert page.app.number_input(key=key).value is not None
+
+
+# What the status says -----------------------------------------------------------------------
+
+
+def test_a_live_change_before_training_is_no_change_of_weights():
+    experiment = Experiment(ExperimentConfig(samples=40))
+    experiment.change(learning_rate=0.01)
+    assert "not trained yet" in advice(experiment)
+    experiment.set_bias(0, 0, 0.5)
+    assert "no longer the first ones" in advice(experiment)
+
+
+def test_a_loss_that_stands_still_is_not_said_to_fall():
+    flat = Experiment(ExperimentConfig(samples=40, layers=(), learning_rate=1e-6))
+    for _ in range(30):
+        flat.step()
+    assert "No clear progress" in advice(flat, running=True)
+    falling = Experiment(ExperimentConfig(dataset="xor", samples=100, layers=(LayerConfig(2),)))
+    falling.step()
+    falling.step()
+    assert "is falling" in advice(falling, running=True)
+
+
+@pytest.mark.parametrize(
+    "task, score, text",
+    [
+        ("regression", 0.98765, "0.988"),
+        ("regression", -276483.9, "below −100"),
+        ("regression", float("nan"), "–"),
+        ("classification", 0.5, "50.0%"),
+        ("classification", float("nan"), "–"),
+    ],
+)
+def test_scores_in_few_letters(task, score, text):
+    latest = SimpleNamespace(test_score=score)
+    assert score_text(SimpleNamespace(latest=latest, config=SimpleNamespace(task=task))) == text
 
 
 def test_values_from_before_a_change_are_no_choice(page):

@@ -138,9 +138,15 @@ class NetworkView {
     }
     let next = this.controls.firstChild
     for (const item of wanted) {
+      const tag = item.tag ?? "button"
       let element = this.elements.get(item.key)
+      if (element && element.localName !== tag) {
+        if (element === next) next = next.nextSibling
+        element.remove()
+        element = undefined
+      }
       if (!element) {
-        element = document.createElement(item.tag ?? "button")
+        element = document.createElement(tag)
         if (element.type === "submit") element.type = "button"
         this.elements.set(item.key, element)
       }
