@@ -1,9 +1,12 @@
 """Predict: a trained network, from the Train page or a file, answers for points and the plane."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from nnkit.config import CUSTOM
 from nnkit.errors import NnkitError
 from nnkit.predictor import Predictor
 from pages.parts import state, views
@@ -14,19 +17,41 @@ PLOT_HEIGHT = 560
 
 def chosen() -> tuple[Predictor, str]:
     """The predictor of the uploaded file, else that of the current experiment; and its name."""
-    file = st.file_uploader(
+    st.file_uploader(
         "Weights file",
         type="npz",
         key="upload_weights",
         max_upload_size=20,
+        on_change=_received,
         help="A file downloaded from the Train page. Without one, the current network answers.",
     )
-    if file is not None:
+    if "weights_file" in st.session_state:  # which stays while its visitor looks elsewhere
+        name, content = st.session_state["weights_file"]
+        if st.session_state["upload_weights"] is None:
+            st.button(
+                f"Put {name} away",
+                key="put_away",
+                icon=":material/close:",
+                on_click=_put_away,
+                help="The current network answers again.",
+            )
         try:
-            return Predictor.load(file), file.name
+            return Predictor.load(io.BytesIO(content)), name
         except NnkitError as error:
             st.error(str(error), title="This file was not used", icon=":material/block:")
     return state.experiment().predictor, "The current network"
+
+
+def _received() -> None:
+    file = st.session_state["upload_weights"]
+    if file is None:
+        _put_away()
+    else:
+        st.session_state["weights_file"] = file.name, file.getvalue()
+
+
+def _put_away() -> None:
+    st.session_state.pop("weights_file", None)
 
 
 def describe(predictor: Predictor, name: str) -> str:
@@ -37,7 +62,8 @@ def describe(predictor: Predictor, name: str) -> str:
     outputs = predictor.network.output.weights.shape[0]
     shape = "–".join(map(str, [*sizes, outputs]))
     trained = f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
-    return f"{name}: {shape} on {config.dataset}, trained for {trained}."
+    data = "data of its own" if config.dataset == CUSTOM else config.dataset
+    return f"{name}: {shape} on {data}, trained for {trained}."
 
 
 def typed_points(predictor: Predictor) -> np.ndarray:

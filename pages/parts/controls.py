@@ -79,7 +79,7 @@ def _number(title: str, name: str, help: str, *, step: float, **options: Any) ->
         _label(title, name),
         kind(limits.low),
         kind(limits.high),
-        value=None,  # what an emptied field says: then the value that it had comes back
+        kind(getattr(state.experiment().config, name)),  # what an emptied field goes back to
         step=kind(step),
         format="%d" if limits.whole else "%g",
         help=help,
@@ -110,7 +110,7 @@ def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
             f"{title} {REBUILDS}",
             kind(number.low),
             kind(number.high),
-            value=None,
+            kind(values[name]),
             step=kind(1) if number.whole else 0.001 if number.default > 0.95 else 0.01,
             format="%d" if number.whole else "%g",
             help=help,
@@ -179,7 +179,7 @@ def _dataset() -> None:
                 f"{setting.title} {REBUILDS}",
                 setting.minimum,
                 setting.maximum,
-                value=None,
+                value,
                 step=1,
                 help="Each class gets an output of its own.",
                 **bind(

@@ -91,13 +91,11 @@ def _settings(at_work: bool) -> None:
         "all the others. 5 or 10 are usual.",
     )  # fmt: skip
     epoch = state.experiment().epoch
-    emptied = st.session_state.get("fold_epochs") is None
-    if not at_work and (emptied or st.session_state.get("_epochs_of") != epoch):
-        # As long as that network was trained.
+    if not at_work and st.session_state.get("_epochs_of") != epoch:  # as long as that network
         st.session_state["_epochs_of"] = epoch
         st.session_state["fold_epochs"] = min(epoch, MAX_EPOCHS) or 100
     st.number_input(
-        "Epochs each", 1, MAX_EPOCHS, value=None, key="fold_epochs", width=150, disabled=at_work,
+        "Epochs each", 1, MAX_EPOCHS, 100, key="fold_epochs", width=150, disabled=at_work,
         persist_state="session",
         help="How long each network is trained; early stopping is off, for it would look at the "
         "part that is to be unseen.",
@@ -152,11 +150,11 @@ def _show(run: Run) -> None:
     if not progress.done:
         return
     summary = summarize(progress.done)
-    score = "R²" if run.config.task == "regression" else "accuracy"
+    score, _ = _score(run)
     table, chart = st.columns(2, gap="medium")
     with table:
         st.table(
-            _table(run, summary, score),
+            _table(run, summary),
             border="horizontal",
             hide_index=True,
             alt="Numbers of each fold, and their means with one standard deviation",
@@ -189,20 +187,32 @@ def _said(run: Run) -> str:
             f"about {left:.0f} s left.{said}"
         )
     if done == folds:
-        return f"{folds} folds of {progress.epochs} epochs, in {run.seconds:.1f} s.{said}"
+        mean, deviation = summarize(progress.done).test_score
+        name, write = _score(run)
+        return (
+            f"Test {name} {write(mean)} ± {write(deviation)}: "
+            f"{folds} folds of {progress.epochs} epochs, in {run.seconds:.1f} s.{said}"
+        )
     return f"Cancelled after {done} of {folds} folds.{said}"
 
 
-def _table(run: Run, summary: Summary, score: str) -> dict[str, list[str]]:
+def _score(run: Run) -> tuple[str, Callable[[float], str]]:
+    """What the score is called, and how it is written."""
+    if run.config.task == "regression":
+        return "R²", "{:.3f}".format
+    return "accuracy", "{:.1%}".format
+
+
+def _table(run: Run, summary: Summary) -> dict[str, list[str]]:
     """Means first: what stands there does not move when a fold comes to it."""
     done = run.progress.done
+    score, written = _score(run)
 
     def column(name: str, write: Callable[[float], str]) -> list[str]:
         mean, deviation = getattr(summary, name)
         spread = f" ± {write(deviation)}" if len(done) > 1 else ""
         return [f"**{write(mean)}{spread}**", *(write(getattr(f.latest, name)) for f in done)]
 
-    written = "{:.1%}".format if score == "accuracy" else "{:.3f}".format
     return {
         "Fold": ["**Mean ± deviation**", *(str(fold.number) for fold in done)],
         "Train / test": ["", *(f"{f.train_samples:,} / {f.test_samples:,}" for f in done)],

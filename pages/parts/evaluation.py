@@ -27,7 +27,7 @@ from pages.parts import evaluation_figures, figures, state
 from pages.parts.live_plot import live_plot
 from pages.parts.measures import Row, rows, words
 
-HEIGHT = 290
+HEIGHT = 255
 WORST = 5
 NOTHING, MISTAKES = "nothing", "all mistakes"
 ICONS = {

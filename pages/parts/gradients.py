@@ -112,6 +112,10 @@ def _pick() -> None:
 
 
 def _edited() -> None:
+    """Take the formula as typed, unless an example was chosen in the same moment: that is later."""
+    example = _example()
+    if example and (example.function or example.text == st.session_state.gradient_formula):
+        return
     st.session_state.gradient_example = None
     st.session_state.backward_step = 0
 

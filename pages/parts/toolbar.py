@@ -25,8 +25,6 @@ def layer_row() -> None:
         _button("remove_layer", "Layer", "remove", editing.remove_layer, disabled=not layers)
         full = len(layers) == MAX_LAYERS
         _button("add_layer", "Layer", "add", editing.add_layer, disabled=full)
-        for i, layer in enumerate(layers):
-            _layer(i, layer)
         if layers:
             with st.popover("", icon=":material/tune:", help="Dropout and normalization"):
                 for i, layer in enumerate(layers):
@@ -36,6 +34,8 @@ def layer_row() -> None:
             "the plane more often, more units draw finer shapes; the activation is what bends "
             "them. Weights that still have a place are kept."
         )
+        for i, layer in enumerate(layers):
+            _layer(i, layer)
 
 
 def _layer(i: int, layer: LayerConfig) -> None:
@@ -43,7 +43,7 @@ def _layer(i: int, layer: LayerConfig) -> None:
         f"Units of layer {i + 1}",
         1,
         MAX_UNITS,
-        value=None,
+        layer.units,
         step=1,
         label_visibility="collapsed",
         width=64,

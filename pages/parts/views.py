@@ -173,6 +173,8 @@ def network_frame(
     far = reach(experiment)
     units = experiment.unit_grids(PICTURE, far)
     features: NDArray[Any] = experiment.feature_grids(PICTURE, far)
+    if far is None:  # data that do not lie about 0: low and high, not negative and positive
+        features = features - features.mean(axis=tuple(range(1, features.ndim)), keepdims=True)
     layers = [
         LayerView(layer.units, layer.activation, layer.normalization) for layer in config.layers
     ]

@@ -178,6 +178,29 @@ def test_a_learning_rate_of_1000_stops_by_itself_and_says_so(playground):
     assert float(playground.status("train-loss")) < 10
 
 
+@pytest.mark.parametrize("key", ["learning_rate", "samples", "units_0"])
+def test_an_emptied_field_changes_nothing(playground, key):
+    playground.open()
+    before = playground.page.url
+    field = playground.page.locator(f".st-key-{key} input")
+    field.fill("")
+    field.blur()
+    playground.press("step")
+    playground.wait_for("+d.epoch == 1")
+    assert playground.page.url == before
+
+
+def test_activations_are_lists_again_when_there_is_room(playground):
+    playground.open(f"?net={encode(ExperimentConfig(layers=(LayerConfig(8),) * 10))}")
+    lists = playground.page.locator(".network select")
+    assert lists.count() == 0
+    for left in range(9, 1, -1):
+        playground.press("remove_layer")
+        expect(playground.page.locator(".network .title")).to_have_count(left + 2)
+    expect(lists).to_have_count(2)
+    assert playground.page.locator(".network span", has_text="leaky_relu").count() == 0
+
+
 def test_layers_are_added_and_removed(playground):
     playground.open()
     playground.press("add_layer")

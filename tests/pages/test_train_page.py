@@ -494,14 +494,6 @@ def test_a_link_that_differs_in_what_acts_at_once_keeps_the_training():
     assert (experiment.config.learning_rate, experiment.config.l2) == (0.01, 0.1)
 
 
-@pytest.mark.parametrize("key", ["learning_rate", "samples", "units_0"])
-def test_an_emptied_field_keeps_what_it_had(page, key):
-    before = page.config
-    page.app.number_input(key=key).set_value(None).run()
-    assert page.config == before
-    assert page.app.number_input(key=key).value is not None
-
-
 # What the status says -----------------------------------------------------------------------
 
 

@@ -34,7 +34,7 @@ def settings(info: DatasetInfo) -> None:
                 setting.title,
                 setting.minimum,
                 setting.maximum,
-                value=None,
+                config.dataset_settings[setting.name],
                 step=1,
                 help="Each class gets an output of its own.",
                 **bound(
@@ -57,7 +57,8 @@ def _bound(name: str) -> dict[str, Any]:
 
 def _number(title: str, name: str, step: int) -> None:
     low, high = int(LIMITS[name].low), int(LIMITS[name].high)
-    st.number_input(title, low, high, value=None, step=step, help=HELP[name], **_bound(name))
+    value = int(getattr(state.experiment().config, name))
+    st.number_input(title, low, high, value, step=step, help=HELP[name], **_bound(name))
 
 
 def _slider(title: str, name: str, help: str) -> None:
