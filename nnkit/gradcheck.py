@@ -34,8 +34,6 @@ from .tensor import Tensor
 
 __all__ = ["GradientEntry", "GradientReport", "gradient_check"]
 
-Generator = np.random.Generator
-
 
 @dataclass(frozen=True)
 class GradientEntry:
@@ -123,7 +121,7 @@ def gradient_check(
     targets: Any = None,
     eps: float = 1e-5,
     tolerance: float = 1e-6,
-    rng: Generator | None = None,
+    rng: np.random.Generator | None = None,
     max_entries: int | None = None,
 ) -> GradientReport:
     """Compare the analytic gradients of `f` with differences, entry by entry.
@@ -210,7 +208,11 @@ def _lent(modules: list[Module]) -> Iterator[Callable[[], None]]:
     last_calls = [getattr(part, "_last_call", None) for part in parts]
     values = [value for kept in attributes for value in kept.values()]
     arrays = [(v, v.copy()) for v in values if isinstance(v, np.ndarray)]
-    draws = [(v.bit_generator, v.bit_generator.state) for v in values if isinstance(v, Generator)]
+    draws = [
+        (v.bit_generator, v.bit_generator.state)
+        for v in values
+        if isinstance(v, np.random.Generator)
+    ]
     parameters = [p for module in modules for _, p in module.named_parameters()]
     tensors = [(p, p._data, p._grad, p._version) for p in parameters]
 
@@ -277,7 +279,7 @@ class _Subject:
             output = Tensor(output)
         return output
 
-    def differentiate(self, rng: Generator) -> None:
+    def differentiate(self, rng: np.random.Generator) -> None:
         """Find the value, a cotangent, and the analytic gradients (by the id of their tensor)."""
         output = self.evaluate()
         if output.dtype != np.float64:
@@ -369,7 +371,7 @@ class _Compared:
         )  # fmt: skip
 
 
-def _places(size: int, most: int | None, rng: Generator) -> Array:
+def _places(size: int, most: int | None, rng: np.random.Generator) -> Array:
     if most is None or size <= most:
         return np.arange(size)
     return np.sort(rng.permutation(size)[:most])

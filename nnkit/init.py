@@ -15,8 +15,7 @@ import numpy as np
 from .errors import ConfigError
 from .functions import Array
 
-Generator = np.random.Generator
-Initializer = Callable[[tuple[int, ...], Generator], Array]
+Initializer = Callable[[tuple[int, ...], "np.random.Generator"], Array]
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
@@ -26,11 +25,11 @@ def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * receptive, shape[0] * receptive
 
 
-def _uniform(bound: float, shape: tuple[int, ...], generator: Generator) -> Array:
+def _uniform(bound: float, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     return generator.uniform(-bound, bound, shape)
 
 
-def xavier_uniform(shape: tuple[int, ...], generator: Generator) -> Array:
+def xavier_uniform(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Uniform in ±√(6/(fan_in + fan_out)): for tanh and sigmoid (Glorot and Bengio, 2010).
 
     >>> w = xavier_uniform((3, 2), np.random.default_rng(0))
@@ -41,33 +40,33 @@ def xavier_uniform(shape: tuple[int, ...], generator: Generator) -> Array:
     return _uniform(math.sqrt(6 / max(fan_in + fan_out, 1)), shape, generator)
 
 
-def xavier_normal(shape: tuple[int, ...], generator: Generator) -> Array:
+def xavier_normal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Normal with variance 2/(fan_in + fan_out) (Glorot and Bengio, 2010)."""
     fan_in, fan_out = _fans(shape)
     return generator.normal(0.0, math.sqrt(2 / max(fan_in + fan_out, 1)), shape)
 
 
-def he_uniform(shape: tuple[int, ...], generator: Generator) -> Array:
+def he_uniform(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Uniform in ±√(6/fan_in): for ReLU and its relatives (He et al., 2015)."""
     return _uniform(math.sqrt(6 / max(_fans(shape)[0], 1)), shape, generator)
 
 
-def he_normal(shape: tuple[int, ...], generator: Generator) -> Array:
+def he_normal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Normal with variance 2/fan_in (He et al., 2015)."""
     return generator.normal(0.0, math.sqrt(2 / max(_fans(shape)[0], 1)), shape)
 
 
-def lecun_uniform(shape: tuple[int, ...], generator: Generator) -> Array:
+def lecun_uniform(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Uniform in ±√(3/fan_in) (LeCun et al., 1998)."""
     return _uniform(math.sqrt(3 / max(_fans(shape)[0], 1)), shape, generator)
 
 
-def lecun_normal(shape: tuple[int, ...], generator: Generator) -> Array:
+def lecun_normal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Normal with variance 1/fan_in (LeCun et al., 1998)."""
     return generator.normal(0.0, math.sqrt(1 / max(_fans(shape)[0], 1)), shape)
 
 
-def orthogonal(shape: tuple[int, ...], generator: Generator) -> Array:
+def orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """Rows (or columns, whichever are fewer) of length 1 at right angles (Saxe et al., 2014)."""
     rows, columns = shape[0], math.prod(shape[1:])
     q, r = np.linalg.qr(generator.normal(size=(max(rows, columns), min(rows, columns))))
@@ -75,7 +74,7 @@ def orthogonal(shape: tuple[int, ...], generator: Generator) -> Array:
     return np.asarray(q if rows >= columns else q.T).reshape(shape)
 
 
-def zeros(shape: tuple[int, ...], generator: Generator) -> Array:
+def zeros(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """All zero: hidden units then stay copies of each other, which is worth seeing once."""
     return np.zeros(shape)
 

@@ -7,7 +7,6 @@ what cannot be captured. The numbers are the same; `reason` says why a step runs
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -209,6 +208,8 @@ def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array
 
 def _shared_draws() -> tuple[Any, Any]:
     """Where Python's and NumPy's shared random generators stand."""
+    import random  # which takes its time
+
     kind, keys, *rest = np.random.get_state()
     return random.getstate(), (kind, tuple(keys), *rest)
 
@@ -240,6 +241,8 @@ class _State:
             array[...] = saved
         for generator, state in zip(self.watch.generators, self.draws, strict=True):
             generator.bit_generator.state = state
+        import random
+
         random.setstate(self.shared_draws[0])
         np.random.set_state(self.shared_draws[1])
         self.optimizer.steps = self.steps

@@ -20,7 +20,6 @@ from .functions import Array
 from .losses import Loss
 from .modules import Linear, Module, Sequential
 from .modules.activations import as_activation
-from .modules.base import Generator
 from .optim import OPTIMIZERS, Optimizer
 from .schedules import Schedule, whole_number
 from .step import TrainingStep
@@ -60,7 +59,7 @@ def train_epochs(
     *,
     epochs: int,
     batch_size: int | None = None,
-    generator: Generator | None = None,
+    generator: np.random.Generator | None = None,
     validation: tuple[Any, Any] | None = None,
     patience: int | None = None,
     min_delta: float = 0.0,
@@ -241,7 +240,7 @@ def create_network(
     activation: Any = "tanh",
     output_activation: Any = "sigmoid",
     *,
-    generator: Generator | None = None,
+    generator: np.random.Generator | None = None,
 ) -> Sequential:
     """Linear layers with an activation after each; by default a network for two spirals.
 
@@ -309,7 +308,7 @@ class NeuralNetwork(Sequential):
         *,
         optimizer: str | Callable[..., Optimizer] = "sgd",
         schedule: Callable[[Optimizer], Schedule] | None = None,
-        generator: Generator | None = None,
+        generator: np.random.Generator | None = None,
     ) -> None:
         super().__init__()
         if not isinstance(layers, (list, tuple)):

@@ -27,8 +27,6 @@ from ..tensor import Parameter, Tensor, no_grad
 if TYPE_CHECKING:
     from ..serialization import PathOrFile
 
-Generator = np.random.Generator
-
 
 def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
@@ -211,13 +209,13 @@ class Module:
 
     update = update_weights
 
-    def reset_parameters(self, generator: Generator | None = None) -> None:
+    def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
         """Draw all parameters anew, in order, from one generator."""
         generator = np.random.default_rng() if generator is None else generator
         for module in self.modules():
             module._initialize(generator)
 
-    def _initialize(self, generator: Generator) -> None:
+    def _initialize(self, generator: np.random.Generator) -> None:
         """Draw this module's own parameters (not its children's)."""
 
     # State ----------------------------------------------------------------------------------

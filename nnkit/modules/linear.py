@@ -13,7 +13,7 @@ from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array
 from ..tensor import Parameter, Tensor, _floating, apply
 from .activations import as_activation
-from .base import Generator, Module
+from .base import Module
 
 
 class Linear(Module):
@@ -43,7 +43,7 @@ class Linear(Module):
         *,
         bias: bool = True,
         init: str | initial.Initializer | None = None,
-        generator: Generator | None = None,
+        generator: np.random.Generator | None = None,
         dtype: Any = np.float32,
         input_size: int | None = None,
         output_size: int | None = None,
@@ -91,7 +91,7 @@ class Linear(Module):
         if len(shape) == 2 and shape[1]:
             self._allocate(shape[1])
 
-    def _initialize(self, generator: Generator) -> None:
+    def _initialize(self, generator: np.random.Generator) -> None:
         self._generator = generator
         if self.weight is None:
             return

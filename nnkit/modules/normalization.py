@@ -11,7 +11,7 @@ from .. import functions as F
 from ..errors import ConfigError, ShapeError
 from ..settings import Number
 from ..tensor import Parameter, Tensor, apply
-from .base import Generator, Module
+from .base import Module
 
 _FEATURES = Number(1, 1, 2**31, whole=True)
 _EPS, _MOMENTUM = Number(1e-5, 0, 1e6), Number(0.1, 0, 1)
@@ -26,7 +26,7 @@ class Dropout(Module):
     Tensor([1., 2.], requires_grad=True)
     """
 
-    def __init__(self, p: float = 0.5, *, generator: Generator | None = None) -> None:
+    def __init__(self, p: float = 0.5, *, generator: np.random.Generator | None = None) -> None:
         if not 0 <= p < 1:
             raise ConfigError("p", f"must be at least 0 and below 1, got {p!r}")
         self.p = p
@@ -37,7 +37,7 @@ class Dropout(Module):
             return x
         return apply(F.Dropout(self.p, self.generator), x)
 
-    def _initialize(self, generator: Generator) -> None:
+    def _initialize(self, generator: np.random.Generator) -> None:
         self.generator = generator.spawn(1)[0]
 
     def _describe(self) -> str:
@@ -87,7 +87,7 @@ class BatchNorm(Module):
         variance = Tensor._of(self.running_var)
         return (x - mean) / (variance + self.eps).sqrt() * self.weight + self.bias
 
-    def _initialize(self, generator: Generator) -> None:
+    def _initialize(self, generator: np.random.Generator) -> None:
         self.weight.data, self.bias.data = np.ones(self.features), np.zeros(self.features)
         self.running_mean[...], self.running_var[...] = 0, 1
 
@@ -115,7 +115,7 @@ class LayerNorm(Module):
         x = x.astype(self.weight.dtype)
         return apply(F.Normalize((-1,), self.eps), x) * self.weight + self.bias
 
-    def _initialize(self, generator: Generator) -> None:
+    def _initialize(self, generator: np.random.Generator) -> None:
         self.weight.data, self.bias.data = np.ones(self.features), np.zeros(self.features)
 
     def _describe(self) -> str:
