@@ -230,8 +230,10 @@ class Module:
         """Take over parameters and buffers from `state`; on any misfit nothing changes.
 
         Raises:
+            GraphError: some layers have no parameters yet, because they wait for their first call.
             ShapeError: lists every missing, unexpected, mis-shaped and not numeric entry.
         """
+        self._check_sized()
         parameters = dict(self.named_parameters())
         targets = {name: p._data for name, p in parameters.items()} | dict(self.named_buffers())
         arrays = {name: np.asarray(value) for name, value in state.items()}
