@@ -150,6 +150,8 @@ class Plan:
     def _numbers(self, count: int) -> dict[str, Any]:
         """The optimizer's numbers for its next `count` steps: one for all, or one a step."""
         rate, done = self.optimizer.option("lr"), self.optimizer.steps
+        if count == 1 and isinstance(rate, float):
+            return self.optimizer.numbers(rate, float(done + 1))
         steps = np.arange(done + 1, done + 1 + count, dtype=np.float64)
         # Rates by element make rows of numbers.
         return self.optimizer.numbers(rate, steps if isinstance(rate, float) else steps[:, None])
