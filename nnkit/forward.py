@@ -13,7 +13,7 @@ from .modules.base import Module
 from .plan import know_state
 from .program import Program, Table
 from .tensor import Tensor, no_grad
-from .watch import Watch
+from .watch import Watch, restore_shared_draws, shared_draws
 
 Outputs = Callable[[Tensor], Sequence[Tensor]]
 
@@ -64,10 +64,12 @@ class ForwardPass:
         """A function that fills the output arrays, or None where nothing can be captured."""
         if watch.opaque is not None:
             return None
+        draws = shared_draws()
         try:
             recorder, given, places = self._record(watch, self._x)
-            if not watch.same():
+            if not watch.same() or draws != shared_draws():
                 watch.restore()
+                restore_shared_draws(draws)
                 return None
             blocks = _blocks(len(self._x), max(s.array.size for s in recorder.storages()))
             if blocks > 1:

@@ -21,7 +21,7 @@ from .modules.base import Module
 from .tensor import Tensor, apply, as_tensor
 
 # As np.min and np.max, without their Python.
-smallest, largest = np.minimum.reduce, np.maximum.reduce
+_smallest, _largest = np.minimum.reduce, np.maximum.reduce
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -66,8 +66,7 @@ class Loss(Module):
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
-        truth = target if isinstance(target, Tensor) else Tensor(target)
-        values = prediction._data
+        truth, values = as_tensor(target), prediction._data
         if truth._data.dtype is not values.dtype:
             truth = Tensor(truth, dtype=values.dtype)
         shape = values.shape
@@ -160,7 +159,7 @@ class _ProbabilityLoss(Loss):
     """Base of the losses whose targets are probabilities."""
 
     def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        if target.size and not (smallest(target, None) >= 0 and largest(target, None) <= 1):
+        if target.size and not (_smallest(target, None) >= 0 and _largest(target, None) <= 1):
             raise ShapeError(
                 f"{type(self).__name__} expects targets from 0 to 1, got values from "
                 f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"

@@ -34,7 +34,7 @@ class Plan:
         self, model: Module, loss: Any, optimizer: Optimizer, watch: Watch, x: Array, y: Array
     ) -> None:
         self.model, self.optimizer = model, optimizer
-        self.loss = BY_FUNCTION[loss] if _is_function(loss) else loss
+        self.loss: Any = BY_FUNCTION.get(loss, loss) if isinstance(loss, FunctionType) else loss
         self.capacity = 0
         # Recorded on other data than it is tested with, so that a frozen value would show.
         self.x, self.y = x[::-1] * x.dtype.type(0.75), y[::-1].copy()
@@ -169,11 +169,6 @@ class Plan:
             )
             np.add.reduce(losses, axis=tuple(range(1, losses.ndim)), out=totals[part])
         return totals / losses[0].size if self.loss.reduction == "mean" else totals
-
-
-def _is_function(loss: Any) -> bool:
-    """Whether a loss is one of nnkit's functions, taken without options."""
-    return isinstance(loss, FunctionType) and loss in BY_FUNCTION
 
 
 def _looks(loss: Loss, check: str) -> bool:

@@ -18,7 +18,7 @@ from .modules.base import Module
 from .optim import Optimizer
 from .plan import Plan
 from .tensor import Tensor
-from .watch import Watch
+from .watch import Watch, restore_shared_draws, shared_draws
 
 CHANGED = "a forward pass changed something that it may depend on"
 
@@ -175,7 +175,7 @@ class TrainingStep:
             plan = Plan(self.model, self.loss, self.optimizer, self._watch, x, y)
             if not self._watch.same():
                 raise Uncapturable(CHANGED)
-            if state.shared_draws != _shared_draws():
+            if state.shared_draws != shared_draws():
                 raise Uncapturable("random numbers were drawn without a generator")
             state.restore()
             with np.errstate(all="ignore"):
@@ -206,14 +206,6 @@ def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array
     return np.array([generator.permutation(n) for _ in range(epochs)]).reshape(epochs, n)
 
 
-def _shared_draws() -> tuple[Any, Any]:
-    """Where Python's and NumPy's shared random generators stand."""
-    import random  # which takes its time
-
-    kind, keys, *rest = np.random.get_state()
-    return random.getstate(), (kind, tuple(keys), *rest)
-
-
 def _has_own_step(optimizer: Optimizer) -> bool:
     """Whether an optimizer does more at a step than its rule."""
     return any(
@@ -232,7 +224,7 @@ class _State:
         self.saved = [a.copy() for a in self.arrays]
         self.draws = [g.bit_generator.state for g in watch.generators]
         # Chance that has no generator of its own.
-        self.shared_draws = _shared_draws()
+        self.shared_draws = shared_draws()
         self.steps = optimizer.steps
         self.gradients = [p._grad for p in optimizer.parameters]
 
@@ -241,10 +233,7 @@ class _State:
             array[...] = saved
         for generator, state in zip(self.watch.generators, self.draws, strict=True):
             generator.bit_generator.state = state
-        import random
-
-        random.setstate(self.shared_draws[0])
-        np.random.set_state(self.shared_draws[1])
+        restore_shared_draws(self.shared_draws)
         self.optimizer.steps = self.steps
         for parameter, gradient in zip(self.optimizer.parameters, self.gradients, strict=True):
             parameter._grad = gradient

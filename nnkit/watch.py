@@ -133,7 +133,7 @@ class Watch:
             self.buffers += buffers
             self._seen.update(map(id, buffers))
             self._hold(value.__dict__, ours=True)
-        elif _is_ours(value) and not isinstance(value, Module) and not is_dataclass(value):
+        elif _is_ours(value) and not is_dataclass(value):
             if not ours and not isinstance(value, Function):
                 self.opaque = value  # optimizers, schedules: they change by themselves
         elif hasattr(value, "__dict__") and (
@@ -252,6 +252,22 @@ class Watch:
 
 
 _DATA, _NEEDS = operator.attrgetter("_data"), operator.attrgetter("requires_grad")
+
+
+def shared_draws() -> tuple[Any, Any]:
+    """Where Python's and NumPy's shared random generators stand."""
+    import random  # which takes its time
+
+    kind, keys, *rest = np.random.get_state()
+    return random.getstate(), (kind, tuple(keys), *rest)
+
+
+def restore_shared_draws(draws: tuple[Any, Any]) -> None:
+    """Put them back to where they stood."""
+    import random
+
+    random.setstate(draws[0])
+    np.random.set_state(draws[1])
 
 
 def _same_values(a: Array, b: Array) -> bool:

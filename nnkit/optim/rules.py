@@ -43,10 +43,8 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         **options: Any,
     ) -> None:
-        self.momentum, self.dampening = (
-            number("momentum", momentum, 1),
-            number("dampening", dampening),
-        )
+        self.momentum = number("momentum", momentum, 1)
+        self.dampening = number("dampening", dampening)
         self.nesterov = nesterov
         if nesterov and (not momentum or dampening):
             raise ConfigError("nesterov", "needs a momentum above 0 and no dampening")

@@ -130,6 +130,6 @@ def _falling(experiment: Experiment) -> bool:
     """Whether the train loss of the last epochs is below that of as many before."""
     past, epoch = experiment.history, experiment.epoch
     length = max(1, min(10, epoch // 2))
-    last = past.train_loss[past.epoch > epoch - length]
-    before = past.train_loss[(past.epoch > epoch - 2 * length) & (past.epoch <= epoch - length)]
+    losses, age = past.train_loss, epoch - past.epoch
+    last, before = losses[age < length], losses[(age >= length) & (age < 2 * length)]
     return not len(before) or bool(last.mean() < 0.999 * before.mean())

@@ -16,6 +16,7 @@ from pages.parts.figure_parts import safe_text
 from pages.parts.network_view import LayerView, NetworkFrame
 
 REACH = 1.2
+ABOUT_ZERO: figures.Extent = (-REACH, REACH, -REACH, REACH)
 RESOLUTION = 80  # of the output and of a unit shown large
 PICTURE = 24  # of a unit in the network view
 
@@ -202,10 +203,10 @@ def predictor_extent(predictor: Predictor) -> figures.Extent:
     scaler, raw = predictor.standardizer, predictor.config.features
     count = len(predictor.input_names)
     if scaler is None or set(raw) - {f"x{i + 1}" for i in range(count)}:
-        return (-REACH, REACH, -REACH, REACH)
+        return ABOUT_ZERO
     low, high = (scaler.mean + sign * 2.5 * scaler.scale for sign in (-1, 1))
     if max(-low.min(), high.max()) <= REACH:
-        return (-REACH, REACH, -REACH, REACH)
+        return ABOUT_ZERO
     second = min(1, count - 1)
     return (float(low[0]), float(high[0]), float(low[second]), float(high[second]))
 
@@ -214,7 +215,7 @@ def example_points(predictor: Predictor) -> NDArray[Any]:
     """Two points (2, d) to begin with: about the middle, and a little off it."""
     count = len(predictor.input_names)
     scaler = predictor.standardizer
-    if scaler is None or predictor_extent(predictor)[1] == REACH:
+    if scaler is None or predictor_extent(predictor) == ABOUT_ZERO:
         return np.array([[0.0] * count, [0.5] * count])
     middle = np.asarray(scaler.mean[:count], np.float64)
     off = middle + np.asarray(scaler.scale[:count], np.float64)

@@ -228,14 +228,11 @@ def test_chance_without_a_generator_runs_plainly_and_draws_the_same(make_loss):
     assert assert_alike(with_loss(make_loss))
 
 
-def test_a_forward_pass_with_chance_is_not_frozen():
+@pytest.mark.parametrize("chance", [random, random.Random(0), np.random])
+def test_a_forward_pass_with_chance_is_not_frozen(chance):
     class Random(Scaled):
-        def __init__(self):
-            super().__init__()
-            self.chance = random.Random(0)
-
         def scale(self):
-            return self.chance.random()
+            return chance.random()
 
     run = ForwardPass(Random(), np.ones((1, 2)))
     assert len({run()[0].item() for _ in range(3)}) == 3
