@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import GraphError, ShapeError
-from .functions.base import SCALAR_KERNELS, Array, Gradients, kernels
+from .functions.base import ONE, SCALAR_KERNELS, Array, Gradients, kernels
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -28,8 +28,9 @@ def cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
                 f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
                 "from; call it on a loss of one element, or pass grad of that shape"
             )
-        one = np.empty(tensor._data.shape, tensor._data.dtype)  # np.ones takes three times as long
-        one.fill(1)
+        if tensor._data.shape == () and tensor._data.dtype is ONE.dtype:
+            return ONE
+        one = np.ones(tensor._data.shape, tensor._data.dtype)
         return kernels.get().constant(one)
     start = np.asarray(grad)
     if start.shape != tensor._data.shape:
@@ -66,43 +67,47 @@ def backpropagate(
     inner: dict[Tensor, Array] = {}  # the gradients of those that wait
     leaves: dict[Tensor, Array] = {}
     retained: list[tuple[Tensor, Array]] = []
-    node: Tensor = output
-    following: Tensor | None
-    while True:
+    following: Tensor | None = output
+    while following is not None:
+        node = following
         if node._retains:
             retained.append((node, k.copy(grad)))
-        function, inputs = node._function, node._inputs
-        if function is None or inputs is None:
+        record = node._record
+        if record is None:
             raise GraphError(
                 "the graph was freed by an earlier backward(); "
                 "call backward(retain_graph=True) the first time to walk it twice"
             )
         if node._version:
             raise _changed(node)
-        needs = []
-        for t in inputs:
-            needs.append(t._depth > 0 or t is stop)
+        function, inputs, saved, depths, versions = record
+        if stop is not None:
+            depths = [1 if t is stop else depth for t, depth in zip(inputs, depths, strict=True)]
         rules = k if grad.ndim or k.recording else SCALAR_KERNELS
-        gradients = function.backward(rules, grad, node._saved, needs)
+        gradients = function.backward(rules, grad, saved, depths)
         if visit is not None:
             visit(node, grad, gradients)
+        if not retain_graph:
+            node._record = None
         following = None
-        for t, version, needed, g in zip(inputs, node._versions, needs, gradients):  # noqa: B905
+        passes_on = function.passes_gradient_on
+        for t, g, depth, version in zip(inputs, gradients, depths, versions):  # noqa: B905 (time)
             if t._version != version:
                 raise _changed(t)
-            if g is None or not needed:
+            if g is None or not depth:
                 continue
-            if t._function is None or t is stop:
-                if g.dtype is not t._data.dtype:
-                    g = k.cast(g, dtype=t._data.dtype)
-                if t in leaves:
-                    g = np.asarray(k.add(leaves[t], g))
-                elif function.passes_gradient_on:
-                    g = k.copy(g)  # it may share its memory with other gradients
-                leaves[t] = g
+            if depth == 1:
+                if t._depth or t is stop:  # not frozen since
+                    if g.dtype is not t._data.dtype:
+                        g = k.cast(g, dtype=t._data.dtype)
+                    if t in leaves:
+                        g = np.asarray(k.add(leaves[t], g))
+                    elif passes_on:
+                        g = k.copy(g)  # it may share its memory with other gradients
+                    leaves[t] = g
             elif t is following:
                 grad = np.asarray(k.add(grad, g))
-            elif t in inner:
+            elif inner and t in inner:
                 inner[t] = np.asarray(k.add(inner[t], g))
             elif following is None:
                 following, grad = t, g
@@ -110,8 +115,6 @@ def backpropagate(
                 inner[t] = g
                 arrived += 1
                 heappush(waiting, (-t._depth, arrived, t))
-        if not retain_graph:
-            node._saved = node._inputs = None
         if waiting:
             if following is not None:
                 inner[following] = grad
@@ -119,9 +122,6 @@ def backpropagate(
                 heappush(waiting, (-following._depth, arrived, following))
             following = heappop(waiting)[2]
             grad = inner.pop(following)
-        if following is None:
-            break
-        node = following
     return [*retained, *leaves.items()]
 
 

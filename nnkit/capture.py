@@ -58,14 +58,14 @@ class Storage:
 
     kind: str
     array: Array  # kept alive, so that no other array can come to lie at its address
-    wide: Array | None = None  # the same with a column of ones, where there is one
+    tall: Array | None = None  # the same, transposed, above a row of ones, where there is one
     moved_to: tuple[Storage, int] | None = None  # made in another storage, at this offset
     initial: bool = False  # starts with the values it had when it was recorded
 
     @property
     def size(self) -> int:
         """Its elements, with the ones."""
-        return (self.array if self.wide is None else self.wide).size
+        return (self.array if self.tall is None else self.tall).size
 
     def home(self) -> Storage:
         return self.moved_to[0] if self.moved_to else self
@@ -143,14 +143,14 @@ class Recorder(Kernels):
     def give(self, x: Array) -> list[Place]:
         """Make `x` something that differs from step to step.
 
-        Returns where its values go: a matrix also beside a column of ones.
+        Returns where its values go: a matrix also, transposed, above a row of ones.
         """
         storage = self.know("given", x)
         places = [self.place(x)]
         if x.ndim == 2:
-            storage.wide = Kernels.with_ones(x)
-            self.know("given", storage.wide)
-            places.append(self.place(storage.wide[:, :-1]))
+            storage.tall = Kernels.with_ones(x)
+            self.know("given", storage.tall)
+            places.append(self.place(storage.tall[:-1].T))
         return places
 
     def place(self, array: Array) -> Place:
@@ -229,17 +229,17 @@ class Recorder(Kernels):
         place = self.place(x)
         storage = place.storage
         whole = place.offset == 0 and x.size == storage.array.size
-        if storage.wide is not None and storage.wide[:, :-1].shape == x.shape and not place.offset:
-            return storage.wide
-        wide = Kernels.with_ones(x)
+        if storage.tall is not None and storage.tall[:-1].T.shape == x.shape and not place.offset:
+            return storage.tall
+        tall = Kernels.with_ones(x)
         by_unit = x.T.flags.c_contiguous  # so that the ones can lie right behind
         if storage.kind == "made" and whole and by_unit and not storage.moved_to:
-            storage.wide = wide
-            self.know("made", wide.T, storage)
-            return wide
-        self.know("made", wide.T).initial = True
-        self.record(Kernels.copy, x, out=wide[:, :-1])
-        return wide
+            storage.tall = tall
+            self.know("made", tall, storage)
+            return tall
+        self.know("made", tall).initial = True
+        self.record(Kernels.copy, x, out=tall[:-1].T)
+        return tall
 
 
 _OWN = {"check_later", "constant", "escape", "reshape", "with_ones", "recording"}

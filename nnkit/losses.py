@@ -16,12 +16,10 @@ import numpy as np
 from . import functions as F
 from .errors import ConfigError, ShapeError
 from .functions import Array, Function
-from .functions.base import kernels
+from .functions.base import ONE, ZERO, clip_ufunc, kernels
 from .modules.base import Module
 from .tensor import Tensor, apply, as_tensor
 
-# As np.min and np.max, without their Python.
-_smallest, _largest = np.minimum.reduce, np.maximum.reduce
 REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -66,13 +64,18 @@ class Loss(Module):
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
-        truth, values = as_tensor(target), prediction._data
+        values = prediction._data
+        truth = target if type(target) is Tensor else as_tensor(target)
         if truth._data.dtype is not values.dtype:
             truth = Tensor(truth, dtype=values.dtype)
-        shape = values.shape
-        self.check_shapes(shape, truth._data.shape)
-        if not kernels.get().check_later(self, values, truth._data):
-            self.check_targets(truth._data, shape)
+        shape, data = values.shape, truth._data
+        if data.shape != shape or not shape:
+            self.check_shapes(shape, data.shape)
+        k = kernels.get()
+        if k.recording:
+            k.check_later(self, values, data)
+        else:
+            self.check_targets(data, shape)
             self.check_predictions(values)
         return truth
 
@@ -155,11 +158,16 @@ class Hinge(Loss):
             raise ShapeError("Hinge expects targets -1 and 1; for 0 and 1 pass 2 * target - 1")
 
 
+def _within_unit_interval(values: Array) -> bool:
+    """Whether all are numbers from 0 to 1, found in less than half of the time of min and max."""
+    return 0 not in np.equal(clip_ufunc(values, ZERO, ONE), values).tobytes()
+
+
 class _ProbabilityLoss(Loss):
     """Base of the losses whose targets are probabilities."""
 
     def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        if target.size and not (_smallest(target, None) >= 0 and _largest(target, None) <= 1):
+        if not _within_unit_interval(target):
             raise ShapeError(
                 f"{type(self).__name__} expects targets from 0 to 1, got values from "
                 f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"

@@ -73,7 +73,7 @@ def hoisted(calls: list[Call], given: Iterable[Storage]) -> tuple[list[Call], li
                 call.function in EXACT
                 and target.kind == "made"
                 and not (target in others or target in touched)
-                and not (target.moved_to or target.wide is not None)
+                and not (target.moved_to or target.tall is not None)
                 and sources & known
                 and all(s in known or s.kind == "constant" for s in sources)
             ):

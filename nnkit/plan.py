@@ -209,7 +209,7 @@ def place_gradients(
         shifts = {there.offset - made.offset for made, there, _, _ in members}
         fits = all(same_layout(made, there) for made, there, _, _ in members)
         whole = sum(gradient.size for _, _, gradient, _ in members) == storage.array.size
-        if storage.kind == "made" and storage.wide is None and fits and whole and len(shifts) == 1:
+        if storage.kind == "made" and storage.tall is None and fits and whole and len(shifts) == 1:
             storage.moved_to = (target.storage, shifts.pop())
         for _, _, gradient, view in members:
             if storage.moved_to:

@@ -79,6 +79,11 @@ def _float_array(data: Any, dtype: Any) -> Array:
     return array.astype(dtype)
 
 
+#: The function that made a result, its inputs, what its backward rule wants to see again, the
+#: depths and versions of the inputs when they were used.
+Record = tuple[Function, tuple["Tensor", ...], Any, Sequence[int], Sequence[int]]
+
+
 class Tensor:
     """An array with gradients.
 
@@ -95,15 +100,13 @@ class Tensor:
     array([2., 4., 6.], dtype=float32)
     """
 
+    _data: Array
+    _version: int  # how often the values were changed in place
+    _depth: int  # 0 if no gradient is required, 1 for leaves, else more than that of all inputs
     # Most tensors are results that live for one step, so what few of them use is set here.
     _grad: Array | None = None
-    _version = 0  # how often the values were changed in place
-    # What an operation leaves with its result, if that requires a gradient:
-    _function: Function | None = None
-    _inputs: tuple[Tensor, ...] | None = None  # None again once the graph is freed
-    _saved: Any = None
-    _versions: Sequence[int] = ()  # of the inputs, when they were used
-    _depth = 0  # 0 if no gradient is required, else more than that of every tensor that led here
+    _function: Function | None = None  # that made it, if it requires a gradient
+    _record: Record | None = None  # what to walk back with; None again once the graph is freed
     _retains = False  # whether `backward()` leaves its gradient, too
     name = ""
     __array_priority__ = 1000.0
@@ -117,8 +120,8 @@ class Tensor:
         name: str = "",
     ) -> None:
         self._data = _float_array(data, dtype)
-        if requires_grad:
-            self._depth = 1
+        self._version = 0
+        self._depth = 1 if requires_grad else 0
         if name:
             self.name = name
 
@@ -127,6 +130,7 @@ class Tensor:
         """A tensor around `data` as it is: no conversion, no copy."""
         tensor = cls.__new__(cls)
         tensor._data = data
+        tensor._version = 0
         tensor._depth = int(requires_grad)
         return tensor
 
@@ -162,6 +166,11 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if self._function is not None and not value:
+            raise GraphError(
+                "only leaves can be told that they require no gradient; "
+                "use detach() for the values of a result outside the graph"
+            )
         self._depth = max(self._depth, 1) if value else 0
 
     @property
@@ -192,6 +201,11 @@ class Tensor:
     def is_leaf(self) -> bool:
         """True for tensors that no operation made."""
         return self._function is None
+
+    @property
+    def _inputs(self) -> tuple[Tensor, ...] | None:
+        """What the operation that made it was given; None for a leaf or once the graph is freed."""
+        return None if self._record is None else self._record[1]
 
     def numpy(self) -> Array:
         """The values as an array, shared with this tensor."""
@@ -284,7 +298,7 @@ class Tensor:
             GraphError: no graph, a freed graph, or a parameter changed since the forward pass.
             ShapeError: `grad` is missing for more than one element, or has another shape.
         """
-        if not self.requires_grad:
+        if not self._depth:
             raise GraphError(
                 "nothing to differentiate: no tensor that led here has requires_grad=True"
                 " (or it was computed under no_grad)"
@@ -456,30 +470,48 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
 
 def apply(function: Function, *inputs: Tensor) -> Tensor:
     """Run `function` on tensors, growing the graph if any of them requires a gradient."""
-    arrays: list[Array] = []
-    versions: list[int] = []
-    depth = 0
-    for t in inputs:
-        arrays.append(t._data)
-        versions.append(t._version)
-        if t._depth > depth:
-            depth = t._depth
     k = kernels.get()
-    if not arrays[0].ndim and not k.recording:
+    number = len(inputs)
+    if not inputs[0]._data.ndim and not k.recording:
         k = SCALAR_KERNELS
+    depths: Sequence[int]
+    versions: Sequence[int]
     try:
-        output, saved = function.forward(k, *arrays)
+        if number == 1:  # most operations have few inputs: spelled out, they take half the time
+            (x,) = inputs
+            versions, depth = (x._version,), x._depth
+            depths = (depth,)
+            output, saved = function.forward(k, x._data)
+        elif number == 2:
+            x, y = inputs
+            versions = x._version, y._version
+            depths = x._depth, y._depth
+            depth = max(depths)
+            output, saved = function.forward(k, x._data, y._data)
+        elif number == 3:
+            x, y, z = inputs
+            versions = x._version, y._version, z._version
+            depths = x._depth, y._depth, z._depth
+            depth = max(depths)
+            output, saved = function.forward(k, x._data, y._data, z._data)
+        else:
+            versions = tuple([t._version for t in inputs])
+            depths = tuple([t._depth for t in inputs])
+            depth = max(depths)
+            output, saved = function.forward(k, *[t._data for t in inputs])
     except ValueError as error:
         shapes = " and ".join(str(t.shape) for t in inputs)
         raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
     result = _new(Tensor)
     result._data = output if type(output) is _ndarray else np.asarray(output)
+    result._version = 0
+    result._retains = False
     if depth and _grad_enabled.get():
         result._depth = depth + 1
         result._function = function
-        result._inputs = inputs
-        result._saved = saved
-        result._versions = versions
+        result._record = (function, inputs, saved, depths, versions)
+    else:
+        result._depth = 0
     return result
 
 

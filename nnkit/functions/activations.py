@@ -14,11 +14,11 @@ from .base import ONE, Array, Function, Gradients, Kernels
 class ReLU(Function):
     rule = "dx = dy where y > 0, else 0"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = k.positive_part(inputs[0])
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y = k.positive_part(x)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.indicator(np.greater, saved, 0.0)
         return (k.multiply(grad, slope, out=slope),)
 
@@ -29,25 +29,24 @@ class LeakyReLU(Function):
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = float(negative_slope)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         slope = k.indicator(np.greater, x, 0.0)
         slope = k.multiply(slope, 1.0 - self.negative_slope, out=slope)
         slope = k.add(slope, self.negative_slope, out=slope)
         return k.multiply(x, slope), slope
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.multiply(grad, saved),)
 
 
 class Tanh(Function):
     rule = "dx = (1 - y²)·dy"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = k.tanh(inputs[0])
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y = k.tanh(x)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.square(saved)
         slope = k.subtract(ONE, slope, out=slope)
         return (k.multiply(grad, slope, out=slope),)
@@ -64,11 +63,11 @@ def logistic(k: Kernels, x: Array) -> Array:
 class Sigmoid(Function):
     rule = "dx = y·(1 - y)·dy"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = logistic(k, inputs[0])
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y = logistic(k, x)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.subtract(ONE, saved)
         slope = k.multiply(slope, saved, out=slope)
         return (k.multiply(grad, slope, out=slope),)
@@ -77,13 +76,12 @@ class Sigmoid(Function):
 class SiLU(Function):
     rule = "dx = σ(x)·(1 + x·(1 - σ(x)))·dy"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         gate = logistic(k, x)
         y = k.multiply(x, gate)
         return y, (gate, y)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         gate, y = saved
         slope = k.subtract(1.0, gate)
         slope = k.multiply(slope, y, out=slope)
@@ -97,14 +95,13 @@ class ELU(Function):
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = float(alpha)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         low = k.minimum(x, 0.0)
         low = k.expm1(low, out=low)
         low = k.multiply(low, self.alpha, out=low)
         return k.add(k.maximum(x, 0.0), low), (x, low)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         x, low = saved
         slope = k.where(k.greater(x, 0.0), 1.0, k.add(low, self.alpha))
         return (k.multiply(grad, slope, out=slope),)
@@ -115,15 +112,14 @@ class Softplus(Function):
 
     rule = "dx = σ(x)·dy"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = k.absolute(x)
         y = k.negative(y, out=y)
         y = k.exp(y, out=y)
         y = k.log1p(y, out=y)
         return k.add(y, k.maximum(x, 0.0), out=y), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = logistic(k, saved)
         return (k.multiply(grad, slope, out=slope),)
 
@@ -137,8 +133,7 @@ class GELUTanh(Function):
     def name(self) -> str:
         return "gelu"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         t = k.square(x)
         t = k.multiply(t, 0.044715, out=t)
         t = k.add(t, 1.0, out=t)
@@ -149,7 +144,7 @@ class GELUTanh(Function):
         y = k.multiply(y, x, out=y)
         return k.multiply(y, 0.5, out=y), (x, t)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         x, t = saved
         inner = k.square(x)
         inner = k.multiply(inner, 3 * 0.044715, out=inner)
@@ -215,12 +210,11 @@ class GELU(Function):
 
     rule = "dx = (Φ(x) + x·φ(x))·dy"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         phi = normal_cdf(k, x)
         return k.multiply(x, phi), (x, phi)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         x, phi = saved
         slope = k.square(x)
         slope = k.multiply(slope, -0.5, out=slope)
@@ -239,14 +233,13 @@ class Softmax(Function):
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = k.subtract(x, k.max(x, axis=self.axis, keepdims=True))
         y = k.exp(y, out=y)
         y = k.divide(y, k.sum(y, axis=self.axis, keepdims=True), out=y)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         inner = k.multiply(grad, saved)
         total = k.sum(inner, axis=self.axis, keepdims=True)
         centred = k.subtract(grad, total, out=inner)
@@ -265,14 +258,13 @@ class LogSoftmax(Function):
     def name(self) -> str:
         return "log_softmax"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = k.subtract(x, k.max(x, axis=self.axis, keepdims=True))
         total = k.sum(k.exp(y), axis=self.axis, keepdims=True)
         y = k.subtract(y, k.log(total, out=total), out=y)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         weights = k.exp(saved)
         total = k.sum(grad, axis=self.axis, keepdims=True)
         weights = k.multiply(weights, total, out=weights)

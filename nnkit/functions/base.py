@@ -98,6 +98,8 @@ class Kernels:
         x: Array, *, axis: Any = None, keepdims: bool = False, out: Array | None = None
     ) -> Array:
         total = _add_up(x, axis, None, out, keepdims)
+        if axis is None and out is None and not keepdims:
+            return np.array(total / x.size)  # a scalar, which Python divides in no time
         n = x.size / max(1, total.size)
         result: Array = total / n if out is None else np.divide(total, n, out)
         return result
@@ -215,15 +217,12 @@ class Kernels:
 
     @staticmethod
     def with_ones(x: Array) -> Array:
-        """`x` of shape (n, d) with a column of ones after it, in memory column by column.
-
-        That is the order in which matrix products read it fastest.
-        """
+        """xᵀ for `x` of shape (n, d), with a row of ones below: (d + 1, n)."""
         n, d = x.shape
         tall = np.empty((d + 1, n), x.dtype)
         tall.fill(1)
-        tall[:-1] = x.T
-        return tall.T
+        tall[:d] = x.T
+        return tall
 
 
 def is_basic_index(index: Any) -> bool:
@@ -258,7 +257,7 @@ class Function:
 
     `forward(k, *arrays)` returns the output and what the backward rule needs of it.
     `backward(k, grad, saved, needs)` takes dL/d(output) and returns dL/d(input) for each input,
-    None where `needs` says that nobody asks.
+    None where `needs` is 0, because nobody asks.
     """
 
     #: True where `backward` may hand on `grad` itself (or a view of it) instead of a new array.
@@ -271,10 +270,10 @@ class Function:
     def name(self) -> str:
         return type(self).__name__.lower()
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
+    def forward(self, k: Kernels, *inputs: Any, **_: Any) -> tuple[Array, Any]:
         raise NotImplementedError
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         raise NotImplementedError
 
 

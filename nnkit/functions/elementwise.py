@@ -14,11 +14,10 @@ class Add(Function):
     passes_gradient_on = True
     rule = "d(a + b) = da + db: both operands receive the gradient unchanged"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         return k.add(a, b), (a.shape, b.shape)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return [unbroadcast(k, grad, s) if n else None for s, n in zip(saved, needs, strict=True)]
 
 
@@ -26,11 +25,10 @@ class Subtract(Function):
     passes_gradient_on = True
     rule = "d(a - b) = da - db: the second operand receives the negated gradient"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         return k.subtract(a, b), (a.shape, b.shape)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a_shape, b_shape = saved
         return (
             unbroadcast(k, grad, a_shape) if needs[0] else None,
@@ -41,11 +39,10 @@ class Subtract(Function):
 class Multiply(Function):
     rule = "d(a·b) = b·da + a·db: each operand receives the gradient times the other"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         return k.multiply(a, b), (a, b)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a, b = saved
         return (
             unbroadcast(k, k.multiply(grad, b), a.shape) if needs[0] else None,
@@ -56,12 +53,11 @@ class Multiply(Function):
 class Divide(Function):
     rule = "d(a/b) = da/b - (a/b²)·db"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         quotient = k.divide(a, b)
         return quotient, (a.shape, b, quotient)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a_shape, b, quotient = saved
         scaled = k.divide(grad, b)
         towards_b = None
@@ -78,13 +74,12 @@ class Power(Function):
     def __init__(self, exponent: float) -> None:
         self.exponent = float(exponent)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         if self.exponent == 2:
             return k.square(x), x
         return k.power(x, self.exponent), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         p = self.exponent
         if p == 0:
             return (k.multiply(grad, 0.0),)
@@ -102,12 +97,11 @@ class PowerOf(Function):
     def name(self) -> str:
         return "power"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         y = k.power(a, b)
         return y, (a, b, y)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a, b, y = saved
         towards_a = towards_b = None
         if needs[0]:
@@ -124,42 +118,42 @@ class PowerOf(Function):
 class Negative(Function):
     rule = "d(-x) = -dx"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.negative(inputs[0]), None
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.negative(x), None
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.negative(grad),)
 
 
 class Exp(Function):
     rule = "d(eˣ) = eˣ·dx"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = k.exp(inputs[0])
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y = k.exp(x)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.multiply(grad, saved),)
 
 
 class Log(Function):
     rule = "d(log x) = dx/x"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.log(inputs[0]), inputs[0]
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.log(x), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.divide(grad, saved),)
 
 
 class Sqrt(Function):
     rule = "d(√x) = dx/(2√x)"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y = k.sqrt(inputs[0])
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y = k.sqrt(x)
         return y, y
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.multiply(saved, 2.0)
         return (k.divide(grad, slope, out=slope),)
 
@@ -167,10 +161,10 @@ class Sqrt(Function):
 class Abs(Function):
     rule = "d|x| = sign(x)·dx, taken as 0 at 0"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.absolute(inputs[0]), inputs[0]
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.absolute(x), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.sign(saved)
         return (k.multiply(grad, slope, out=slope),)
 
@@ -178,10 +172,10 @@ class Abs(Function):
 class Sin(Function):
     rule = "d(sin x) = cos(x)·dx"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.sin(inputs[0]), inputs[0]
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.sin(x), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.cos(saved)
         return (k.multiply(grad, slope, out=slope),)
 
@@ -189,10 +183,10 @@ class Sin(Function):
 class Cos(Function):
     rule = "d(cos x) = -sin(x)·dx"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.cos(inputs[0]), inputs[0]
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.cos(x), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.sin(saved)
         slope = k.negative(slope, out=slope)
         return (k.multiply(grad, slope, out=slope),)
@@ -207,8 +201,7 @@ class Clip(Function):
         self.low = None if low is None else float(low)
         self.high = None if high is None else float(high)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = x
         if self.low is not None:
             y = k.maximum(y, self.low)
@@ -216,7 +209,7 @@ class Clip(Function):
             y = k.minimum(y, self.high)
         return (k.copy(y) if y is x else y), x
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         result = grad
         if self.low is not None:
             result = k.multiply(result, k.indicator(np.greater_equal, saved, self.low))
@@ -231,12 +224,11 @@ class Maximum(Function):
     rule = "the gradient goes to the larger operand (half to each at a tie)"
     pick = staticmethod(np.greater)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         y = k.maximum(a, b) if self.pick is np.greater else k.minimum(a, b)
         return y, (a, b)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a, b = saved
         tie = k.multiply(k.indicator(np.equal, a, b), 0.5)
         results: list[Array | None] = []
@@ -260,12 +252,11 @@ class Where(Function):
 
     rule = "the gradient goes to the operand that was chosen"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        mask, a, b = inputs
+    def forward(self, k: Kernels, mask: Array, a: Array, b: Array) -> tuple[Array, Any]:
         chosen = k.greater(k.absolute(mask), 0.0) if mask.dtype != bool else mask
         return k.where(chosen, a, b), (chosen, a.shape, b.shape)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         chosen, a_shape, b_shape = saved
         return (
             None,
@@ -282,8 +273,8 @@ class Cast(Function):
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.cast(inputs[0], dtype=self.dtype), inputs[0].dtype
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.cast(x, dtype=self.dtype), x.dtype
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.cast(grad, dtype=saved),)

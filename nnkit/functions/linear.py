@@ -16,11 +16,10 @@ class MatMul(Function):
 
     rule = "dA = dY·Bᵀ, dB = Aᵀ·dY"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        a, b = inputs
+    def forward(self, k: Kernels, a: Array, b: Array) -> tuple[Array, Any]:
         return k.matmul(a, b), (a, b)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         a, b = saved
         # A vector takes part as a matrix of one row (left) or one column (right).
         left = a[None, :] if a.ndim == 1 else a
@@ -52,17 +51,14 @@ class Linear(Function):
     rule = "dx = dY·W, dW = dYᵀ·x, db = the sum of dY over the examples"
 
     def __init__(self) -> None:
-        self._joined: tuple[Array, Array, Array] | None = None
+        self._joined: tuple[Any, Any, Any] = (None, None, None)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        x, weight, bias = inputs
-        wide = k.with_ones(x)
-        known = self._joined
-        if known is not None and known[0] is weight and known[1] is bias:
-            both = known[2]
-        else:
+    def forward(self, k: Kernels, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
+        known_weight, known_bias, both = self._joined
+        if known_weight is not weight or known_bias is not bias:
             both = self._join(k, weight, bias)
-        return k.dot(both, wide.T).T, (wide, weight)
+        tall = k.with_ones(x)
+        return k.dot(both, tall).T, (tall, weight)
 
     def _join(self, k: Kernels, weight: Array, bias: Array) -> Array:
         """W and b side by side, (out, in + 1): a view where they are neighbours in memory."""
@@ -72,12 +68,12 @@ class Linear(Function):
         self._joined = (weight, bias, view.T)
         return view.T
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
-        wide, weight = saved
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
+        tall, weight = saved
         dx = k.dot(weight.T, grad.T).T if needs[0] else None
         if not (needs[1] or needs[2]):
             return dx, None, None
-        both = k.dot(wide.T, grad)
+        both = k.dot(tall, grad)
         return dx, both[:-1].T if needs[1] else None, both[-1] if needs[2] else None
 
 
@@ -90,11 +86,10 @@ class LinearWithoutBias(Function):
     def name(self) -> str:
         return "linear"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        x, weight = inputs
+    def forward(self, k: Kernels, x: Array, weight: Array) -> tuple[Array, Any]:
         return k.dot(weight, x.T).T, (x, weight)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         x, weight = saved
         return (
             k.dot(weight.T, grad.T).T if needs[0] else None,

@@ -34,12 +34,12 @@ class Reduced(Function):
         share = ", divided by their number" if self.reduction == "mean" else ""
         return f"each loss receives the gradient{share}; {self._losses.rule}"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        losses, saved = self._losses.forward(k, *inputs)
+    def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
+        losses, saved = self._losses.forward(k, p, t)
         reduce = k.mean if self.reduction == "mean" else k.sum
         return reduce(losses), (k, saved, losses.size)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         # The gradient has no axes, but what the losses are made of may have.
         k, saved, n = saved
         share = np.asarray(k.divide(grad, float(n))) if self.reduction == "mean" else grad
@@ -49,11 +49,11 @@ class Reduced(Function):
 class SquaredError(Function):
     rule = "d(p - t)² = 2(p - t)·dp"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        difference = k.subtract(inputs[0], inputs[1])
+    def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
+        difference = k.subtract(p, t)
         return k.square(difference), difference
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.multiply(saved, 2.0)
         return k.multiply(grad, slope, out=slope), None
 
@@ -61,11 +61,11 @@ class SquaredError(Function):
 class AbsoluteError(Function):
     rule = "d|p - t| = sign(p - t)·dp"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        difference = k.subtract(inputs[0], inputs[1])
+    def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
+        difference = k.subtract(p, t)
         return k.absolute(difference), difference
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.sign(saved)
         return k.multiply(grad, slope, out=slope), None
 
@@ -78,14 +78,14 @@ class HuberError(Function):
     def __init__(self, delta: float = 1.0) -> None:
         self.delta = float(delta)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        difference = k.subtract(inputs[0], inputs[1])
+    def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
+        difference = k.subtract(p, t)
         size = k.absolute(difference)
         core = k.minimum(size, self.delta)
         size = k.subtract(size, k.multiply(core, 0.5), out=size)
         return k.multiply(size, core, out=size), difference
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = k.minimum(saved, self.delta)
         slope = k.maximum(slope, -self.delta, out=slope)
         return k.multiply(grad, slope, out=slope), None
@@ -96,13 +96,12 @@ class HingeError(Function):
 
     rule = "dscore = -t where t·score < 1, else 0"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        score, target = inputs
+    def forward(self, k: Kernels, score: Array, target: Array) -> tuple[Array, Any]:
         margin = k.multiply(score, target)
         margin = k.subtract(1.0, margin, out=margin)
         return k.maximum(margin, 0.0), (margin, target)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         margin, target = saved
         slope = k.indicator(np.greater, margin, 0.0)
         slope = k.multiply(slope, target, out=slope)
@@ -119,8 +118,7 @@ class BinaryCrossEntropyError(Function):
 
     rule = "dp = (p - t) / (p·(1 - p))"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        p, t = inputs
+    def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
         tiny = math.exp(-100) if p.dtype == np.float64 else float(np.finfo(np.float32).tiny)
         # max(p, tiny) keeps the logarithm finite and silent; the limit itself is -100.
         log_p = k.maximum(k.log(k.maximum(p, tiny)), -100.0)
@@ -133,7 +131,7 @@ class BinaryCrossEntropyError(Function):
         loss = k.add(loss, k.multiply(k.subtract(1.0, t), log_q), out=loss)
         return k.negative(loss, out=loss), (p, t)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         p, t = saved
         below = k.multiply(p, k.subtract(1.0, p))
         below = k.maximum(below, 1e-12, out=below)
@@ -147,8 +145,7 @@ class BinaryCrossEntropyWithLogits(Function):
 
     rule = "dz = σ(z) - t"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        z, t = inputs
+    def forward(self, k: Kernels, z: Array, t: Array) -> tuple[Array, Any]:
         loss = k.absolute(z)
         loss = k.negative(loss, out=loss)
         loss = k.exp(loss, out=loss)
@@ -156,7 +153,7 @@ class BinaryCrossEntropyWithLogits(Function):
         loss = k.add(loss, k.positive_part(z), out=loss)
         return k.subtract(loss, k.multiply(z, t), out=loss), (z, t)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         z, t = saved
         # (1 - t) - 1/(1 + eᶻ): where eᶻ overflows to infinity, the quotient is the right 0.
         below = k.saturating_exp(z)
@@ -170,8 +167,7 @@ class CrossEntropy(Function):
 
     rule = "dz = softmax(z)·Σt - t"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        z, t = inputs
+    def forward(self, k: Kernels, z: Array, t: Array) -> tuple[Array, Any]:
         one_hot = t.ndim == z.ndim - 1
         if one_hot:
             # Class by class in memory, as the layer that made z leaves it.
@@ -187,7 +183,7 @@ class CrossEntropy(Function):
         loss = k.sum(k.multiply(shifted, t), axis=-1)
         return k.negative(loss), (weights, total, t, one_hot)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         weights, total, t, one_hot = saved
         slope = k.divide(weights, total)
         if not one_hot:  # where a row of t sums to another number than 1

@@ -18,8 +18,7 @@ class Normalize(Function):
     def __init__(self, axes: tuple[int, ...], eps: float) -> None:
         self.axes, self.eps = axes, float(eps)
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         size = float(np.prod([x.shape[a] for a in self.axes]))
         mean = k.divide(k.sum(x, axis=self.axes, keepdims=True), size)
         centred = k.subtract(x, mean)
@@ -28,7 +27,7 @@ class Normalize(Function):
         y = k.multiply(centred, scale, out=centred)
         return y, (y, scale, size, mean, variance)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         y, scale, size = saved[:3]
         mean_grad = k.divide(k.sum(grad, axis=self.axes, keepdims=True), size)
         along = k.divide(k.sum(k.multiply(grad, y), axis=self.axes, keepdims=True), size)
@@ -55,8 +54,8 @@ class BatchStatistics(Normalize):
     def name(self) -> str:
         return "normalize"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        y, saved = super().forward(k, *inputs)
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        y, saved = super().forward(k, x)
         _, _, size, mean, variance = saved
         unbiased = k.multiply(variance, size / max(size - 1.0, 1.0))
         for running, batch in ((self.mean, mean), (self.variance, unbiased)):
@@ -76,12 +75,11 @@ class Dropout(Function):
     def __init__(self, p: float, generator: np.random.Generator) -> None:
         self.p, self.generator = float(p), generator
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         mask = k.random(self.generator, shape=x.shape, dtype=x.dtype.type)
         mask = k.indicator(np.greater_equal, mask, self.p)
         mask = k.multiply(mask, 1.0 / (1.0 - self.p), out=mask)
         return k.multiply(x, mask), mask
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.multiply(grad, saved),)

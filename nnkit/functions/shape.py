@@ -39,23 +39,21 @@ class Sum(Function):
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         return k.sum(x, axis=self.axis, keepdims=self.keepdims), x.shape
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (spread(grad, saved, self.axis, self.keepdims),)
 
 
 class Mean(Sum):
     rule = "every element receives the gradient of the mean divided by their number"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         mean = k.mean(x, axis=self.axis, keepdims=self.keepdims)
         return mean, (x.shape, float(count(x.shape, self.axis)))
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         shape, n = saved
         return (spread(k.divide(grad, n), shape, self.axis, self.keepdims),)
 
@@ -68,12 +66,11 @@ class Max(Function):
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
         self.axis, self.keepdims = axis, keepdims
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = k.max(x, axis=self.axis, keepdims=self.keepdims)
         return y, (x, y)
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         x, y = saved
         largest = spread(np.asarray(y), x.shape, self.axis, self.keepdims)
         share = k.indicator(np.equal, x, largest)
@@ -90,10 +87,10 @@ class Reshape(Function):
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return k.reshape(inputs[0], shape=self.shape), inputs[0].shape
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return k.reshape(x, shape=self.shape), x.shape
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.reshape(grad, shape=saved),)
 
 
@@ -104,10 +101,10 @@ class Transpose(Function):
     def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return inputs[0].transpose(self.axes), None
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return x.transpose(self.axes), None
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         if self.axes is None:
             return (grad.transpose(),)
         order = np.argsort([axis % grad.ndim for axis in self.axes])
@@ -122,15 +119,14 @@ class Index(Function):
     def __init__(self, index: Any) -> None:
         self.index = index
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        (x,) = inputs
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         if is_basic_index(self.index):
             parts = self.index if isinstance(self.index, tuple) else (self.index,)
             # With `...` a single element is a view too, and not a NumPy scalar.
             return x[parts if Ellipsis in parts else (*parts, ...)], x.shape
         return k.gather(x, index=self.index), x.shape
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (k.scatter(grad, index=self.index, shape=saved),)
 
 
@@ -145,7 +141,7 @@ class Concatenate(Function):
         joined = k.concatenate(*inputs, axis=self.axis)
         return joined, [x.shape[self.axis] for x in inputs]
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         parts = np.split(grad, np.cumsum(saved)[:-1], axis=self.axis)
         return [part if need else None for part, need in zip(parts, needs, strict=True)]
 
@@ -161,7 +157,7 @@ class Stack(Function):
         parts = [np.expand_dims(x, self.axis) for x in inputs]
         return k.concatenate(*parts, axis=self.axis), None
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         parts = np.moveaxis(grad, self.axis, 0)
         return [parts[i, ...] if need else None for i, need in enumerate(needs)]
 
@@ -172,8 +168,8 @@ class Identity(Function):
     passes_gradient_on = True
     rule = "the gradient passes unchanged"
 
-    def forward(self, k: Kernels, *inputs: Array) -> tuple[Array, Any]:
-        return inputs[0], None
+    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
+        return x, None
 
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]) -> Gradients:
+    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         return (grad,)

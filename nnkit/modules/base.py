@@ -30,10 +30,25 @@ if TYPE_CHECKING:
 
 def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
-    first = next(iter(list(inspect.signature(forward).parameters)[1:]), "")
+    parameters = list(inspect.signature(forward).parameters)[1:]
+    first = next(iter(parameters), "")
 
-    @functools.wraps(forward)
-    def wrapped(self: Module, *inputs: Any, **options: Any) -> Any:
+    def of_x(self: Module, x: Any) -> Any:  # nearly all are of this form, which takes least time
+        if type(x) is not Tensor and not isinstance(x, Tensor):
+            x = Tensor(x, requires_grad=True)
+        output = forward(self, x)
+        self._last_call = (x, output)
+        return output
+
+    def of_two(self: Module, prediction: Any, target: Any) -> Any:
+        x = prediction
+        if type(x) is not Tensor and not isinstance(x, Tensor):
+            x = Tensor(x, requires_grad=True)
+        output = forward(self, x, target)
+        self._last_call = (x, output)
+        return output
+
+    def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
         if not inputs:
             if first not in options:
                 return forward(self, **options)
@@ -41,13 +56,12 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
         x = inputs[0]
         if not isinstance(x, Tensor):
             x = Tensor(x, requires_grad=True)
-        if options or len(inputs) > 1:
-            output = forward(self, x, *inputs[1:], **options)
-        else:
-            output = forward(self, x)  # in half the time
+        output = forward(self, x, *inputs[1:], **options)
         self._last_call = (x, output)
         return output
 
+    form = {("x",): of_x, ("prediction", "target"): of_two}.get(tuple(parameters), of_any)
+    wrapped = functools.wraps(forward)(form)
     wrapped.remembers = True  # type: ignore[attr-defined]
     return wrapped
 

@@ -143,23 +143,35 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient by the rule."""
-        self.pack()
-        present = []
-        for parameter, view in zip(self.parameters, self._gradient_views):  # noqa: B905 (time)
-            gradient = parameter._grad
-            present.append(gradient is not None)
-            if gradient is None:
-                view[...] = 0
-            else:
-                view[...] = gradient
-                parameter._version += 1
+        present = self._gather()
         self.steps += 1
         if self.steps % FLUSH_EVERY == 0:
             self.flush()
         dtype = self.flat.dtype
         numbers = self.numbers(self.option("lr"), float(self.steps))
-        numbers = {name: np.array(value, dtype) for name, value in numbers.items()}
+        for name in numbers:
+            numbers[name] = np.array(numbers[name], dtype)
         self.change(kernels.get(), present, numbers)
+
+    def _gather(self) -> list[bool]:
+        """Copy the gradients into their vector; returns which parameters have one."""
+        if not self._views:  # of a copied optimizer
+            self.pack()
+        present = []
+        places = zip(self.parameters, self._views, self._gradient_views, strict=True)
+        for parameter, home, view in places:
+            if parameter._data is not home:
+                self.pack()
+                return self._gather()
+            gradient = parameter._grad
+            if gradient is None:
+                view.fill(0)
+                present.append(False)
+            else:
+                view[...] = gradient
+                parameter._version += 1
+                present.append(True)
+        return present
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
         """Clip the gradient, then run the rule on the parameters that have one."""
@@ -171,8 +183,11 @@ class Optimizer:
             norm = k.sqrt(k.sum(k.square(g), keepdims=True))
             scale = k.divide(self.clip_norm, k.add(norm, 1e-6))
             k.multiply(g, k.minimum(scale, 1.0), out=g)
-        decay, l1 = self.option("weight_decay"), self.option("l1")
-        penalised = differs_from_zero(decay) or differs_from_zero(l1)
+        penalised = False
+        for group in self.param_groups:
+            if group["weight_decay"] or group["l1"]:
+                penalised = True
+                decay, l1 = self.option("weight_decay"), self.option("l1")
         for part, p, gradient, memory in self._blocks(present):
             cut = numbers
             if len(self.param_groups) > 1:  # there may be vectors among them

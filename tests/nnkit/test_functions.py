@@ -39,7 +39,7 @@ def run(problem: Problem, *inputs: np.ndarray) -> np.ndarray:
 def gradients(output: Tensor, grad: np.ndarray, needs: list[bool]) -> F.base.Gradients:
     """What the backward rule alone answers."""
     k = Kernels() if grad.ndim else SCALAR_KERNELS
-    return output._function.backward(k, grad, output._saved, needs)
+    return output._function.backward(k, grad, output._record[2], needs)
 
 
 def cotangent(output: np.ndarray, seed: int) -> np.ndarray:
@@ -103,7 +103,7 @@ def test_nothing_is_written_to_and_nothing_is_shared(row, data, seed):
     tensors = tensors_of(row, inputs)
     output = apply(problem.make(), *tensors)
     grad = cotangent(output._data, seed)
-    kept = [*inputs, grad, *arrays_in(output._saved)]
+    kept = [*inputs, grad, *arrays_in(output._record[2])]
     before = [x.copy() for x in kept]
 
     first = gradients(output, grad, [t.requires_grad for t in tensors])
@@ -160,7 +160,7 @@ def test_the_graph_is_released_by_backward(row, data, seed):
     output = apply(problem.make(), *middle)
     saved = [
         a
-        for a in arrays_in(output._saved)
+        for a in arrays_in(output._record[2])
         if a is not output._data and not np.shares_memory(a, output._data)
     ]
     watched = [weakref.ref(thing) for thing in (*middle, *saved)]

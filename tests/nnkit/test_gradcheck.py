@@ -53,7 +53,7 @@ class Rule(Function):
         return self._forward(*inputs), inputs
 
     def backward(
-        self, k: Kernels, grad: Array, saved: Any, needs: Sequence[bool]
+        self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]
     ) -> Sequence[Array | None]:
         return self._backward(grad, *saved)
 
