@@ -44,7 +44,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions.base import ONE, Array, Kernels, clip_ufunc, kernels
+from .functions.base import ONE, ZERO, Array, Kernels, clip_ufunc, kernels
 from .functions.memory import address
 
 
@@ -122,7 +122,8 @@ class Recorder(Kernels):
         self._ranges: list[tuple[int, Storage]] = []  # (end, storage), parallel to _starts
         #: Losses whose predictions and targets have to be checked at every step.
         self.checks: list[tuple[Any, Place, Place]] = []
-        self.constant(ONE)
+        for number in (ZERO, ONE):
+            self.constant(number)
 
     # Places ---------------------------------------------------------------------------------
 

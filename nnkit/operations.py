@@ -64,7 +64,7 @@ def sin(x: Any) -> Tensor:
     >>> sin([0.0])
     Tensor([0.])
     """
-    return apply(F.Sin(), as_tensor(x))
+    return apply(F.Sin(), x)
 
 
 def cos(x: Any) -> Tensor:
@@ -73,7 +73,7 @@ def cos(x: Any) -> Tensor:
     >>> cos([0.0])
     Tensor([1.])
     """
-    return apply(F.Cos(), as_tensor(x))
+    return apply(F.Cos(), x)
 
 
 def power(x: Any, exponent: Any) -> Tensor:

@@ -100,15 +100,19 @@ class Tensor:
     array([2., 4., 6.], dtype=float32)
     """
 
+    # Most tensors are results that live for one step: slots are made, read and freed fastest.
+    __slots__ = (
+        "__weakref__", "_data", "_depth", "_function", "_grad", "_record", "_retains", "_version",
+        "name",
+    )  # fmt: skip
     _data: Array
     _version: int  # how often the values were changed in place
     _depth: int  # 0 if no gradient is required, 1 for leaves, else more than that of all inputs
-    # Most tensors are results that live for one step, so what few of them use is set here.
-    _grad: Array | None = None
-    _function: Function | None = None  # that made it, if it requires a gradient
-    _record: Record | None = None  # what to walk back with; None again once the graph is freed
-    _retains = False  # whether `backward()` leaves its gradient, too
-    name = ""
+    _grad: Array | None
+    _retains: bool  # whether `backward()` leaves its gradient, though it is a result
+    _function: Function | None  # that made it, if it requires a gradient
+    _record: Record | None  # what to walk back with; None again once the graph is freed
+    name: str
     __array_priority__ = 1000.0
 
     def __init__(
@@ -120,18 +124,18 @@ class Tensor:
         name: str = "",
     ) -> None:
         self._data = _float_array(data, dtype)
-        self._version = 0
         self._depth = 1 if requires_grad else 0
-        if name:
-            self.name = name
+        self._version, self._retains, self.name = 0, False, name
+        self._grad = self._function = self._record = None
 
     @classmethod
     def _of(cls, data: Array, requires_grad: bool = False) -> Tensor:
         """A tensor around `data` as it is: no conversion, no copy."""
         tensor = cls.__new__(cls)
         tensor._data = data
-        tensor._version = 0
         tensor._depth = int(requires_grad)
+        tensor._version, tensor._retains, tensor.name = 0, False, ""
+        tensor._grad = tensor._function = tensor._record = None
         return tensor
 
     # What it holds --------------------------------------------------------------------------
@@ -468,15 +472,18 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
     return Tensor(other, dtype=tensor._data.dtype)
 
 
-def apply(function: Function, *inputs: Tensor) -> Tensor:
-    """Run `function` on tensors, growing the graph if any of them requires a gradient."""
+def apply(function: Function, *inputs: Any) -> Tensor:
+    """Run `function` on tensors, growing the graph if any of them requires a gradient.
+
+    Inputs of other kinds are made tensors first.
+    """
     k = kernels.get()
     number = len(inputs)
-    if not inputs[0]._data.ndim and not k.recording:
-        k = SCALAR_KERNELS
     depths: Sequence[int]
     versions: Sequence[int]
     try:
+        if not inputs[0]._data.ndim and not k.recording:
+            k = SCALAR_KERNELS
         if number == 1:  # most operations have few inputs: spelled out, they take half the time
             (x,) = inputs
             versions, depth = (x._version,), x._depth
@@ -495,10 +502,14 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
             depth = max(depths)
             output, saved = function.forward(k, x._data, y._data, z._data)
         else:
-            versions = tuple([t._version for t in inputs])
-            depths = tuple([t._depth for t in inputs])
+            versions = [t._version for t in inputs]
+            depths = [t._depth for t in inputs]
             depth = max(depths)
             output, saved = function.forward(k, *[t._data for t in inputs])
+    except AttributeError:
+        if all(isinstance(t, Tensor) for t in inputs):
+            raise
+        return apply(function, *map(as_tensor, inputs))
     except ValueError as error:
         shapes = " and ".join(str(t.shape) for t in inputs)
         raise ShapeError(f"{function.name} cannot take shapes {shapes}: {error}") from error
@@ -506,12 +517,15 @@ def apply(function: Function, *inputs: Tensor) -> Tensor:
     result._data = output if type(output) is _ndarray else np.asarray(output)
     result._version = 0
     result._retains = False
+    result._grad = None
+    result.name = ""
     if depth and _grad_enabled.get():
         result._depth = depth + 1
         result._function = function
         result._record = (function, inputs, saved, depths, versions)
     else:
         result._depth = 0
+        result._function = result._record = None
     return result
 
 

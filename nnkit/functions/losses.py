@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .base import ONE, Array, Function, Gradients, Kernels
+from .base import ONE, ZERO, Array, Function, Gradients, Kernels
 
 
 class Reduced(Function):
@@ -42,7 +42,7 @@ class Reduced(Function):
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         # The gradient has no axes, but what the losses are made of may have.
         k, saved, n = saved
-        share = np.asarray(k.divide(grad, float(n))) if self.reduction == "mean" else grad
+        share = k.share(grad, of=n) if self.reduction == "mean" else grad
         return self._losses.backward(k, share, saved, needs)
 
 
@@ -150,7 +150,7 @@ class BinaryCrossEntropyWithLogits(Function):
         loss = k.negative(loss, out=loss)
         loss = k.exp(loss, out=loss)
         loss = k.log1p(loss, out=loss)
-        loss = k.add(loss, k.positive_part(z), out=loss)
+        loss = k.add(loss, k.maximum(z, ZERO), out=loss)
         return k.subtract(loss, k.multiply(z, t), out=loss), (z, t)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:

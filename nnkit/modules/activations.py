@@ -20,7 +20,7 @@ def relu(x: Any) -> Tensor:
     >>> relu([-1.0, 2.0])
     Tensor([0., 2.])
     """
-    return apply(_RELU, as_tensor(x))
+    return apply(_RELU, x)
 
 
 def leaky_relu(x: Any, alpha: float = 0.01) -> Tensor:
@@ -29,7 +29,7 @@ def leaky_relu(x: Any, alpha: float = 0.01) -> Tensor:
     >>> leaky_relu([-1.0, 2.0], alpha=0.5)
     Tensor([-0.5,  2. ])
     """
-    return apply(F.LeakyReLU(alpha), as_tensor(x))
+    return apply(F.LeakyReLU(alpha), x)
 
 
 def gelu(x: Any, approximate: str = "none") -> Tensor:
@@ -40,7 +40,7 @@ def gelu(x: Any, approximate: str = "none") -> Tensor:
     >>> gelu([0.0, 1.0])
     Tensor([0.    , 0.8413])
     """
-    return apply(_gelu(approximate), as_tensor(x))
+    return apply(_gelu(approximate), x)
 
 
 def _gelu(approximate: str) -> F.Function:
@@ -55,7 +55,7 @@ def sigmoid(x: Any) -> Tensor:
     >>> sigmoid([0.0])
     Tensor([0.5])
     """
-    return apply(_SIGMOID, as_tensor(x))
+    return apply(_SIGMOID, x)
 
 
 def tanh(x: Any) -> Tensor:
@@ -64,7 +64,7 @@ def tanh(x: Any) -> Tensor:
     >>> tanh([0.0, 100.0])
     Tensor([0., 1.])
     """
-    return apply(_TANH, as_tensor(x))
+    return apply(_TANH, x)
 
 
 def softmax(x: Any, axis: int = -1) -> Tensor:
@@ -73,7 +73,7 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     >>> softmax([[0.0, 0.0]])
     Tensor([[0.5, 0.5]])
     """
-    return apply(F.Softmax(axis), as_tensor(x))
+    return apply(F.Softmax(axis), x)
 
 
 def log_softmax(x: Any, axis: int = -1) -> Tensor:
@@ -82,7 +82,7 @@ def log_softmax(x: Any, axis: int = -1) -> Tensor:
     >>> log_softmax([[0.0, 10000.0]])
     Tensor([[-10000.,      0.]])
     """
-    return apply(F.LogSoftmax(axis), as_tensor(x))
+    return apply(F.LogSoftmax(axis), x)
 
 
 def silu(x: Any) -> Tensor:
@@ -91,7 +91,7 @@ def silu(x: Any) -> Tensor:
     >>> silu([0.0])
     Tensor([0.])
     """
-    return apply(_SILU, as_tensor(x))
+    return apply(_SILU, x)
 
 
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
@@ -100,7 +100,7 @@ def elu(x: Any, alpha: float = 1.0) -> Tensor:
     >>> elu([-100.0, 2.0])
     Tensor([-1.,  2.])
     """
-    return apply(F.ELU(alpha), as_tensor(x))
+    return apply(F.ELU(alpha), x)
 
 
 def softplus(x: Any) -> Tensor:
@@ -109,7 +109,7 @@ def softplus(x: Any) -> Tensor:
     >>> softplus([0.0])
     Tensor([0.6931])
     """
-    return apply(_SOFTPLUS, as_tensor(x))
+    return apply(_SOFTPLUS, x)
 
 
 def sine(x: Any) -> Tensor:
@@ -118,7 +118,7 @@ def sine(x: Any) -> Tensor:
     >>> sine([0.0])
     Tensor([0.])
     """
-    return apply(_SIN, as_tensor(x))
+    return apply(_SIN, x)
 
 
 def identity(x: Any) -> Tensor:

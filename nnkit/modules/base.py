@@ -60,8 +60,11 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
         self._last_call = (x, output)
         return output
 
-    form = {("x",): of_x, ("prediction", "target"): of_two}.get(tuple(parameters), of_any)
-    wrapped = functools.wraps(forward)(form)
+    forms: dict[tuple[str, ...], Callable[..., Any]] = {
+        ("x",): of_x,
+        ("prediction", "target"): of_two,
+    }
+    wrapped = functools.wraps(forward)(forms.get(tuple(parameters), of_any))
     wrapped.remembers = True  # type: ignore[attr-defined]
     return wrapped
 

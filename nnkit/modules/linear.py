@@ -107,21 +107,20 @@ class Linear(Module):
     def forward(self, x: Tensor) -> Tensor:
         weight, bias, data = self.weight, self.bias, x._data
         shape = data.shape
-        if len(shape) != 2 or shape[1] != self.in_features or weight is None:
-            x, weight, bias = self._fitting(x)
-        if data.dtype is not weight._data.dtype:
-            x = x.astype(weight._data.dtype)
-        if bias is None:
-            y = apply(_WITHOUT_BIAS, x, weight)
+        if (
+            bias is None
+            or len(shape) != 2
+            or shape[1] != self.in_features
+            or data.dtype is not bias._data.dtype
+        ):
+            y = self._of_any_form(x)
         else:
             y = apply(self._function, x, weight, bias)
-        if len(shape) != 2:
-            y = y.reshape(*shape[:-1], self.out_features)
         activation = self.activation
         return y if activation is None else activation(y)
 
-    def _fitting(self, x: Tensor) -> tuple[Tensor, Parameter, Parameter | None]:
-        """Rows of `x` of any shape, and parameters that fit them, made here at the first call."""
+    def _of_any_form(self, x: Tensor) -> Tensor:
+        """The output for `x` of any shape and dtype; at the first call, parameters to fit it."""
         shape = x._data.shape
         if self.weight is None and shape:
             self._create(shape[-1])
@@ -130,7 +129,13 @@ class Linear(Module):
                 f"{type(self).__name__} expected inputs of shape (examples, {self.in_features}), "
                 f"got {shape}"
             )
-        return x.reshape(-1, shape[-1]), self.weights, self.bias
+        rows = x if len(shape) == 2 else x.reshape(-1, shape[-1])
+        rows = rows.astype(self.weights.dtype)
+        if self.bias is None:
+            y = apply(_WITHOUT_BIAS, rows, self.weight)
+        else:
+            y = apply(self._function, rows, self.weight, self.bias)
+        return y if len(shape) == 2 else y.reshape(*shape[:-1], self.out_features)
 
     # The names of the manual style ----------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,8 @@ Cut = tuple[slice, Array, Array, Array]
 
 #: Elements that a rule works on at a time, so that its vectors stay in the processor's cache.
 BLOCK = 16_384
+#: Steps whose numbers are worked out at a time.
+PAGE = 128
 #: Every so many steps, memories that have decayed to almost nothing are made exactly zero:
 #: arithmetic on denormal numbers is many times slower.
 FLUSH_EVERY, FLUSH = 128, 1e-20
@@ -51,8 +54,20 @@ class Optimizer:
     #: Attributes that change as it works, or follow from others.
     working_fields: ClassVar[frozenset[str]] = frozenset((
         "param_groups", "parameters", "steps", "flat", "gradient", "memory",
-        "_views", "_gradient_views", "_present", "_cuts",
+        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_basis",
     ))  # fmt: skip
+
+    #: The attributes that `numbers` depends on. A class that has `numbers` of its own says so
+    #: itself, or they are worked out at every step.
+    number_fields: ClassVar[tuple[str, ...]] = ()
+    _basis: ClassVar[attrgetter[Any] | None] = attrgetter("number_fields")
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "number_fields" in vars(cls):
+            cls._basis = attrgetter(*cls.number_fields)
+        elif "numbers" in vars(cls):
+            cls._basis = None
 
     def __init__(
         self,
@@ -95,7 +110,10 @@ class Optimizer:
         self._views: list[Array] = []
         self._gradient_views: list[Array] = []
         self._present: list[bool] = []
+        self._all_present = [True] * len(self.parameters)
         self._cuts: list[Cut] = []
+        self._page: dict[int, Numbers] = {}
+        self._page_basis: Any = None
         self.pack()
 
     # The learning rate and the other options ------------------------------------------------
@@ -125,8 +143,11 @@ class Optimizer:
 
     def variant(self) -> tuple[Any, ...]:
         """All that a recorded rule holds fixed; when it changes, the rule is recorded anew."""
-        own = {n: v for n, v in vars(self).items() if isinstance(v, (bool, int, float, tuple))}
-        own.pop("steps")
+        own = {
+            n: v
+            for n, v in vars(self).items()
+            if n not in self.working_fields and isinstance(v, (bool, int, float, tuple))
+        }
         groups = [
             tuple((n, v) for n, v in g.items() if n not in ("params", "lr"))
             for g in self.param_groups
@@ -147,34 +168,69 @@ class Optimizer:
         self.steps += 1
         if self.steps % FLUSH_EVERY == 0:
             self.flush()
-        dtype = self.flat.dtype
-        numbers = self.numbers(self.option("lr"), float(self.steps))
-        for name in numbers:
-            numbers[name] = np.array(numbers[name], dtype)
-        self.change(kernels.get(), present, numbers)
+        self.change(kernels.get(), present, self._numbers_now())
 
     def _gather(self) -> list[bool]:
         """Copy the gradients into their vector; returns which parameters have one."""
         if not self._views:  # of a copied optimizer
             self.pack()
-        present = []
-        places = zip(self.parameters, self._views, self._gradient_views, strict=True)
-        for parameter, home, view in places:
+        absent = []
+        for parameter, home, view in zip(  # noqa: B905 (time)
+            self.parameters, self._views, self._gradient_views
+        ):
             if parameter._data is not home:
                 self.pack()
                 return self._gather()
             gradient = parameter._grad
             if gradient is None:
                 view.fill(0)
-                present.append(False)
+                absent.append(parameter)
             else:
                 view[...] = gradient
                 parameter._version += 1
-                present.append(True)
-        return present
+        if absent:
+            return [parameter._grad is not None for parameter in self.parameters]
+        return self._all_present
+
+    def _numbers_now(self) -> Numbers:
+        """The numbers of this step: out of a page for many, where the learning rate stays."""
+        if self._basis is None or len(self.param_groups) > 1:
+            numbers = self.numbers(self.option("lr"), float(self.steps))
+            return {name: np.array(value, self.flat.dtype) for name, value in numbers.items()}
+        basis = (self.param_groups[0]["lr"], self._basis(self))
+        page = self._page
+        if basis != self._page_basis:
+            self._page_basis, page = basis, self._numbers_for(1)
+        elif self.steps not in page:
+            page = self._numbers_for(PAGE)
+        self._page = page
+        return page[self.steps]
+
+    def _numbers_for(self, count: int) -> dict[int, Numbers]:
+        """The numbers of `count` steps from this one on, by step."""
+        steps = range(self.steps, self.steps + count)
+        numbers = self.numbers(self.option("lr"), np.array(steps, np.float64))
+        rounded = [np.broadcast_to(v, count).astype(self.flat.dtype) for v in numbers.values()]
+        return {t: dict(zip(numbers, row)) for t, row in zip(steps, zip(*rounded))}  # noqa: B905
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
         """Clip the gradient, then run the rule on the parameters that have one."""
+        if self.clip_value is not None or self.clip_norm is not None:
+            self._clip(k)
+        cuts = self._cuts if present is self._present else self._blocks(present)
+        groups = self.param_groups
+        if len(groups) == 1 and not groups[0]["weight_decay"] and not groups[0]["l1"]:
+            for _, p, gradient, memory in cuts:
+                self.update(k, p, gradient, memory, numbers)
+            return
+        decay, l1 = self.option("weight_decay"), self.option("l1")
+        for part, p, gradient, memory in cuts:
+            # Numbers may be vectors where there are several groups.
+            cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
+            self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
+            self.update(k, p, gradient, memory, cut)
+
+    def _clip(self, k: Kernels) -> None:
         g = self.gradient[0]
         if self.clip_value is not None:
             k.maximum(g, -self.clip_value, out=g)
@@ -183,18 +239,6 @@ class Optimizer:
             norm = k.sqrt(k.sum(k.square(g), keepdims=True))
             scale = k.divide(self.clip_norm, k.add(norm, 1e-6))
             k.multiply(g, k.minimum(scale, 1.0), out=g)
-        penalised = False
-        for group in self.param_groups:
-            if group["weight_decay"] or group["l1"]:
-                penalised = True
-                decay, l1 = self.option("weight_decay"), self.option("l1")
-        for part, p, gradient, memory in self._blocks(present):
-            cut = numbers
-            if len(self.param_groups) > 1:  # there may be vectors among them
-                cut = {n: v[part] if v.shape == self.flat.shape else v for n, v in numbers.items()}
-            if penalised:
-                self.penalise(k, p, gradient[0], _part(decay, part), _part(l1, part), cut)
-            self.update(k, p, gradient, memory, cut)
 
     def penalise(self, k: Kernels, p: Array, g: Array, decay: Any, l1: Any, n: Numbers) -> None:
         """Add the gradients of the penalties to `g`."""
@@ -247,7 +291,9 @@ class Optimizer:
 
     def _blocks(self, present: list[bool]) -> list[Cut]:
         """Where to work: all parameters that have a gradient, in pieces of up to `BLOCK`."""
-        if present != self._present:  # which hardly changes from step to step
+        if (
+            present is not self._present and present != self._present
+        ):  # which hardly changes from step to step
             spans = self._spans(present)
             parts = [
                 slice(low, min(low + BLOCK, stop))
@@ -291,7 +337,8 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view is no view: copied optimizers pack their parameters anew.
-        return self.__dict__ | {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
+        lists: dict[str, Any] = {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
+        return self.__dict__ | lists | {"_page": {}, "_page_basis": None}
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"

@@ -33,6 +33,8 @@ class SGD(Optimizer):
     array([0.5], dtype=float32)
     """
 
+    number_fields = ("dampening",)
+
     def __init__(
         self,
         params: Iterable[Any],
@@ -87,7 +89,8 @@ class Adam(Optimizer):
     """
 
     gradient_rows, memory_rows = 2, 2
-    working_fields = Optimizer.working_fields | {"_decay", "_known"}
+    working_fields = Optimizer.working_fields | {"_decay"}
+    number_fields = ("_betas", "eps")
 
     def __init__(
         self,
@@ -113,26 +116,11 @@ class Adam(Optimizer):
             raise ConfigError("betas", f"must be two numbers, got {values!r}")
         self._betas = (number("betas", values[0], 1), number("betas", values[1], 1))
         self._decay: dict[int, Array] = {}
-        self._known: dict[int, tuple[Array, Array]] = {}
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
-        many = isinstance(step, np.ndarray)
-        c, share = self._corrections(step) if many else self._corrections_at(int(step))
-        return {"rate": lr * (c * share), "eps": self.eps * c}
-
-    def _corrections(self, step: Array) -> tuple[Array, Array]:
-        """c and (1 - β₁)/(1 - β₁ᵗ) of the formula above."""
         b1, b2 = self._betas
         c = np.sqrt((1 - _powers(b2, step)) / (1 - b2))
-        return c, (1 - b1) / (1 - _powers(b1, step))
-
-    def _corrections_at(self, step: int) -> tuple[float, float]:
-        """The same for one step, out of a table for many: that takes hardly longer to make."""
-        page, line = divmod(step - 1, 128)
-        if page not in self._known:
-            self._known = {page: self._corrections(np.arange(128 * page + 1, 128 * page + 129))}
-        c, share = self._known[page]
-        return c.item(line), share.item(line)
+        return {"rate": lr * (c * (1 - b1) / (1 - _powers(b1, step))), "eps": self.eps * c}
 
     def update(
         self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
@@ -155,6 +143,8 @@ class AdamW(Adam):
 
     Loshchilov and Hutter, 2019. The decay does not pass through Adam's averages.
     """
+
+    number_fields = Adam.number_fields
 
     def __init__(
         self,
@@ -230,6 +220,7 @@ class AdaGrad(Optimizer):
     """
 
     memory_rows = 1
+    number_fields = ("lr_decay",)
 
     def __init__(
         self,

@@ -22,7 +22,6 @@ class Captured:
     """`TrainingStep.epochs` and `ForwardPass`: what the app and `fit` run on."""
 
     kinds = ALL_KINDS
-    capture = True
 
     def setup(self, workload: Workload, weights: Weights, batches: Batches) -> None:
         self.workload, self.weights = workload, weights
@@ -36,7 +35,7 @@ class Captured:
         self.x, self.y = batches.inputs, batches.targets.astype(np.float32)
         parameters = list(self.model.parameters())
         self.optimizer = nnkit.Adam(parameters, lr=workload.learning_rate)
-        self.step = TrainingStep(self.model, self.loss, self.optimizer, capture=self.capture)
+        self.step = TrainingStep(self.model, self.loss, self.optimizer)
         # All at once: every step takes the whole data, which the runner gives once.
         self.whole = workload.batch >= 500
         if workload.kind != "train":
@@ -71,10 +70,26 @@ class Captured:
 
 
 class Plain(Captured):
-    """The general autograd: forward, `loss.backward()`, `optimizer.step()`."""
+    """The general autograd, in the loop that PyTorch's contender runs."""
 
     kinds: tuple[Kind, ...] = ("train",)
-    capture = False
+
+    def setup(self, workload: Workload, weights: Weights, batches: Batches) -> None:
+        super().setup(workload, weights, batches)
+        self.batches = [
+            (nnkit.Tensor(x), nnkit.Tensor(y)) for x, y in zip(self.x, self.y, strict=True)
+        ]
+
+    def run(self, epochs: int) -> Any:
+        losses = []
+        for _ in range(epochs):
+            for x, y in self.batches:
+                self.optimizer.zero_grad()
+                loss = self.loss(self.model(x), y)
+                loss.backward()
+                self.optimizer.step()
+                losses.append(loss.data)
+        return np.array(losses)
 
 
 OURS = {"nnkit": Captured, "nnkit plain": Plain}

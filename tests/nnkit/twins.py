@@ -61,7 +61,7 @@ class Twins:
 
     def assert_captured(self) -> None:
         """Every kind of batch is replayed, so the comparison means something."""
-        assert self.captured.reason == ""
+        assert self.captured.reason == "", self.captured.reason
         assert self.captured._plans
         assert all(plan is not None for plan in self.captured._plans.values())
 
