@@ -87,8 +87,6 @@ def backpropagate(
         gradients = function.backward(rules, grad, saved, depths)
         if visit is not None:
             visit(node, grad, gradients)
-        if not retain_graph:
-            node._record = None
         following = None
         passes_on = function.passes_gradient_on
         for t, g, depth, version in zip(inputs, gradients, depths, versions):  # noqa: B905 (time)
@@ -107,7 +105,7 @@ def backpropagate(
                     leaves[t] = g
             elif t is following:
                 grad = np.asarray(k.add(grad, g))
-            elif inner and t in inner:
+            elif t in inner:
                 inner[t] = np.asarray(k.add(inner[t], g))
             elif following is None:
                 following, grad = t, g
@@ -115,6 +113,8 @@ def backpropagate(
                 inner[t] = g
                 arrived += 1
                 heappush(waiting, (-t._depth, arrived, t))
+        if not retain_graph:
+            node._record = None
         if waiting:
             if following is not None:
                 inner[following] = grad

@@ -55,7 +55,9 @@ class TrainingStep:
 
     def __call__(self, x: Any, y: Any) -> float:
         """One step on the batch (x, y); returns the loss before it."""
-        return float(self.epochs(x, y, batch_size=max(len(x), 1))[0])
+        x, y = self._examples(x, y)
+        self._refresh()
+        return float(self._run(x, y, np.arange(len(x))[None])[0])
 
     def epochs(
         self,
@@ -71,12 +73,8 @@ class TrainingStep:
         With a `generator`, the examples are shuffled for each epoch. The last batch of an epoch
         is shorter where `batch_size` does not divide the number of examples.
         """
-        x, y = self._as_data(x), self._as_data(y)
+        x, y = self._examples(x, y)
         n = len(x)
-        if n == 0 or len(y) != n:
-            raise DataError(
-                f"needs as many targets as examples and at least one; got {n}, {len(y)}"
-            )
         size = n if batch_size is None else max(1, min(int(batch_size), n))
         self._refresh()
         tail = n % size
@@ -91,6 +89,14 @@ class TrainingStep:
             order = _orders(n, epochs, generator if size < n else None)
             losses.append(self._run(x, y, order.reshape(-1, size)))
         return np.concatenate(losses) if losses else np.empty(0, x.dtype)
+
+    def _examples(self, x: Any, y: Any) -> tuple[Array, Array]:
+        x, y = self._as_data(x), self._as_data(y)
+        if not len(x) or len(y) != len(x):
+            raise DataError(
+                f"needs as many targets as examples and at least one; got {len(x)}, {len(y)}"
+            )
+        return x, y
 
     def _as_data(self, values: Any) -> Array:
         """`values` as an array in the dtype of the parameters."""

@@ -208,9 +208,8 @@ class Kernels:
     def escape(self, tensor: Any) -> None:
         """Called where values leave the graph for Python's eyes: of interest to a recorder."""
 
-    def check_later(self, loss: Any, prediction: Array, target: Array) -> bool:
-        """Whether the values of predictions and targets are checked by a recorder, not now."""
-        return False
+    def check_later(self, loss: Any, prediction: Array, target: Array) -> None:
+        """A recorder's: the values of predictions and targets are to be checked at every step."""
 
     @staticmethod
     def constant(x: Array) -> Array:

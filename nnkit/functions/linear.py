@@ -53,6 +53,9 @@ class Linear(Function):
     def __init__(self) -> None:
         self._joined: tuple[Any, Any, Any] = (None, None, None)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_joined": (None, None, None)}  # a copy of a view is no view
+
     def forward(self, k: Kernels, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
         known_weight, known_bias, both = self._joined
         if known_weight is not weight or known_bias is not bias:

@@ -26,6 +26,8 @@ Numbers = dict[str, Any]
 #: A stretch of elements, and the parameters, gradients and memory there.
 Cut = tuple[slice, Array, Array, Array]
 
+_PLAIN = (bool, int, float, tuple)
+
 #: Elements that a rule works on at a time, so that its vectors stay in the processor's cache.
 BLOCK = 16_384
 #: Steps whose numbers are worked out at a time.
@@ -143,17 +145,16 @@ class Optimizer:
 
     def variant(self) -> tuple[Any, ...]:
         """All that a recorded rule holds fixed; when it changes, the rule is recorded anew."""
-        own = {
-            n: v
-            for n, v in vars(self).items()
-            if n not in self.working_fields and isinstance(v, (bool, int, float, tuple))
-        }
-        groups = [
-            tuple((n, v) for n, v in g.items() if n not in ("params", "lr"))
-            for g in self.param_groups
+        own = [
+            (name, value)
+            for name, value in vars(self).items()
+            if isinstance(value, _PLAIN) and name not in self.working_fields
         ]
-        one_rate = len({g["lr"] for g in self.param_groups}) == 1
-        return (*sorted(own.items()), self.clip_norm, self.clip_value, tuple(groups), one_rate)
+        options = [
+            [v for n, v in g.items() if n not in ("params", "lr")] for g in self.param_groups
+        ]
+        one_rate = len(options) == 1 or len({g["lr"] for g in self.param_groups}) == 1
+        return own, self.clip_norm, self.clip_value, options, one_rate
 
     # Stepping -------------------------------------------------------------------------------
 
@@ -175,9 +176,8 @@ class Optimizer:
         if not self._views:  # of a copied optimizer
             self.pack()
         absent = []
-        for parameter, home, view in zip(  # noqa: B905 (time)
-            self.parameters, self._views, self._gradient_views
-        ):
+        places = zip(self.parameters, self._views, self._gradient_views)  # noqa: B905 (time)
+        for parameter, home, view in places:
             if parameter._data is not home:
                 self.pack()
                 return self._gather()
@@ -193,25 +193,30 @@ class Optimizer:
         return self._all_present
 
     def _numbers_now(self) -> Numbers:
-        """The numbers of this step: out of a page for many, where the learning rate stays."""
+        """The numbers of this step: out of a page for many, as long as the learning rate stays."""
         if self._basis is None or len(self.param_groups) > 1:
-            numbers = self.numbers(self.option("lr"), float(self.steps))
-            return {name: np.array(value, self.flat.dtype) for name, value in numbers.items()}
+            return self._numbers_alone()
         basis = (self.param_groups[0]["lr"], self._basis(self))
-        page = self._page
-        if basis != self._page_basis:
-            self._page_basis, page = basis, self._numbers_for(1)
-        elif self.steps not in page:
-            page = self._numbers_for(PAGE)
-        self._page = page
-        return page[self.steps]
+        if basis != self._page_basis:  # and so, perhaps, at every step
+            self._page_basis, self._page = basis, {self.steps: self._numbers_alone()}
+        elif self.steps not in self._page:
+            self._page = self._numbers_ahead()
+        return self._page[self.steps]
 
-    def _numbers_for(self, count: int) -> dict[int, Numbers]:
-        """The numbers of `count` steps from this one on, by step."""
-        steps = range(self.steps, self.steps + count)
+    def _numbers_alone(self) -> Numbers:
+        numbers = self.numbers(self.option("lr"), float(self.steps))
+        return {name: np.array(value, self.flat.dtype) for name, value in numbers.items()}
+
+    def _numbers_ahead(self) -> dict[int, Numbers]:
+        """The numbers of many steps, from this one on, by step."""
+        steps = range(self.steps, self.steps + PAGE)
         numbers = self.numbers(self.option("lr"), np.array(steps, np.float64))
-        rounded = [np.broadcast_to(v, count).astype(self.flat.dtype) for v in numbers.values()]
-        return {t: dict(zip(numbers, row)) for t, row in zip(steps, zip(*rounded))}  # noqa: B905
+        columns = (np.broadcast_to(v, PAGE).astype(self.flat.dtype) for v in numbers.values())
+        rows = zip(*columns, strict=True)
+        return {
+            step: dict(zip(numbers, row, strict=True))
+            for step, row in zip(steps, rows, strict=True)
+        }
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
         """Clip the gradient, then run the rule on the parameters that have one."""
@@ -291,9 +296,7 @@ class Optimizer:
 
     def _blocks(self, present: list[bool]) -> list[Cut]:
         """Where to work: all parameters that have a gradient, in pieces of up to `BLOCK`."""
-        if (
-            present is not self._present and present != self._present
-        ):  # which hardly changes from step to step
+        if present != self._present:  # which hardly changes from step to step
             spans = self._spans(present)
             parts = [
                 slice(low, min(low + BLOCK, stop))

@@ -767,6 +767,8 @@ class TestModule:
         np.testing.assert_array_equal(model(x).data, other(x).data)
         other[0].weight.data = np.zeros((3, 2))
         assert model[0].weight.data.any()
+        other.load_state_dict({name: 0 * value for name, value in model.state_dict().items()})
+        assert not other(x).data.any()
 
     def test_does_not_outlive_its_last_reference(self):
         model = small_net()

@@ -428,6 +428,43 @@ class TestStep:
         for name, value in model.state_dict().items():
             assert np.array_equal(value, before[name]) == name.startswith("2.")
 
+    @every_rule
+    def test_numbers_worked_out_ahead_are_those_of_each_step(self, rule):
+        """Whatever changes in between; a class with numbers of its own has them at every step."""
+
+        class Own(OPTIMIZERS[rule]):
+            factor = 1.0
+
+            def numbers(self, lr, step):
+                return super().numbers(lr * self.factor, step)
+
+        changes = {
+            20: lambda o: setattr(o, "lr", 0.02),
+            21: lambda o: setattr(o, "lr", 0.03),
+            30: lambda o: setattr(o, "eps", 1e-3),
+            150: lambda o: setattr(o, "betas", (0.8, 0.99)),
+            151: lambda o: setattr(o, "lr_decay", 0.1),
+            160: lambda o: o.load_state_dict(o.state_dict() | {"steps": 7}),
+        }
+        params, others = parameters((2, 2), 3), parameters((2, 2), 3)
+        optimizer = OPTIMIZERS[rule](params, lr=0.01, **RICH[rule])
+        own = Own(others, lr=0.01, **RICH[rule])
+        for step in range(300):
+            for o in (optimizer, own):
+                changes.get(step, lambda _: None)(o)
+            for p, q in zip(params, others, strict=True):
+                p.grad = q.grad = np.random.default_rng(step).normal(size=p.shape)
+            optimizer.step()
+            own.step()
+        for p, q in zip(params, others, strict=True):
+            assert_same_bits(p.data, q.data)
+        own.factor, before = 0.0, values(others)
+        own.step()
+        if rule != "adamw":  # whose decay has a rate of its own
+            np.testing.assert_array_equal(
+                np.concatenate(values(others), None), np.concatenate(before, None)
+            )
+
     def test_counts_steps_for_the_whole_optimizer(self):
         """PyTorch counts for each parameter: one that joins later starts its bias correction anew.
 

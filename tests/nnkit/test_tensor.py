@@ -104,6 +104,15 @@ class TestGradients:
         assert x.grad is None
         np.testing.assert_array_equal(y.grad, [1])
 
+    def test_cannot_be_switched_off_in_the_middle_of_a_graph(self):
+        x = leaf(1.0, 2.0)
+        y = x * 2
+        y.requires_grad = True  # which it is
+        with pytest.raises(GraphError, match=r"only leaves .* use detach"):
+            y.requires_grad = False
+        y.sum().backward()
+        np.testing.assert_array_equal(x.grad, [2, 2])
+
     def test_meet_in_the_dtype_of_each_side(self):
         """float32 and float64 in one operation: each leaf's gradient has the leaf's dtype."""
         x, y = leaf(1.0), leaf(2.0, dtype=np.float64)
