@@ -56,7 +56,8 @@ class Optimizer:
     #: Attributes that change as it works, or follow from others.
     working_fields: ClassVar[frozenset[str]] = frozenset((
         "param_groups", "parameters", "steps", "flat", "gradient", "memory",
-        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_basis",
+        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_numbers",
+        "_page_end", "_page_basis",
     ))  # fmt: skip
 
     #: The attributes that `numbers` depends on. A class that has `numbers` of its own says so
@@ -114,7 +115,10 @@ class Optimizer:
         self._present: list[bool] = []
         self._all_present = [True] * len(self.parameters)
         self._cuts: list[Cut] = []
-        self._page: dict[int, Numbers] = {}
+        # The numbers of `PAGE` steps: those of the last one, and columns to take the next from.
+        self._page: list[tuple[Array, list[float]]] = []
+        self._page_numbers: Numbers = {}
+        self._page_end = 0
         self._page_basis: Any = None
         self.pack()
 
@@ -193,30 +197,34 @@ class Optimizer:
         return self._all_present
 
     def _numbers_now(self) -> Numbers:
-        """The numbers of this step: out of a page for many, as long as the learning rate stays."""
+        """The numbers of this step: worked out for many at once, while the learning rate stays."""
         if self._basis is None or len(self.param_groups) > 1:
             return self._numbers_alone()
         basis = (self.param_groups[0]["lr"], self._basis(self))
         if basis != self._page_basis:  # and so, perhaps, at every step
-            self._page_basis, self._page = basis, {self.steps: self._numbers_alone()}
-        elif self.steps not in self._page:
-            self._page = self._numbers_ahead()
-        return self._page[self.steps]
+            self._page_basis, self._page_end = basis, 0
+            return self._numbers_alone()
+        if not 0 < self._page_end - self.steps <= PAGE:
+            self._turn_page()
+        line = self.steps - self._page_end  # counted from the end
+        for number, column in self._page:
+            number[()] = column[line]
+        return self._page_numbers
 
     def _numbers_alone(self) -> Numbers:
         numbers = self.numbers(self.option("lr"), float(self.steps))
         return {name: np.array(value, self.flat.dtype) for name, value in numbers.items()}
 
-    def _numbers_ahead(self) -> dict[int, Numbers]:
-        """The numbers of many steps, from this one on, by step."""
-        steps = range(self.steps, self.steps + PAGE)
-        numbers = self.numbers(self.option("lr"), np.array(steps, np.float64))
-        columns = (np.broadcast_to(v, PAGE).astype(self.flat.dtype) for v in numbers.values())
-        rows = zip(*columns, strict=True)
-        return {
-            step: dict(zip(numbers, row, strict=True))
-            for step, row in zip(steps, rows, strict=True)
-        }
+    def _turn_page(self) -> None:
+        """Work the numbers of the steps from this one on out."""
+        self._page_end = self.steps + PAGE
+        steps = np.arange(self.steps, self._page_end, dtype=np.float64)
+        columns = self.numbers(self.option("lr"), steps)
+        self._page_numbers = {name: np.zeros((), self.flat.dtype) for name in columns}
+        self._page = [
+            (self._page_numbers[name], np.broadcast_to(column, PAGE).tolist())
+            for name, column in columns.items()
+        ]
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
         """Clip the gradient, then run the rule on the parameters that have one."""
@@ -341,7 +349,7 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view is no view: copied optimizers pack their parameters anew.
         lists: dict[str, Any] = {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
-        return self.__dict__ | lists | {"_page": {}, "_page_basis": None}
+        return self.__dict__ | lists | {"_page_basis": None}
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"
