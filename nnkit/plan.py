@@ -47,12 +47,14 @@ class Plan:
         # Penalties and limits change the gradient in place.
         penalties = (self.optimizer.option(name) for name in ("weight_decay", "l1"))
         limits = (self.optimizer.clip_norm, self.optimizer.clip_value)
-        self.keeps_gradients = limits == (None, None) and not any(map(differs_from_zero, penalties))
+        keeps_gradients = limits == (None, None) and not any(map(differs_from_zero, penalties))
         with recording() as recorder, np.errstate(all="ignore"):
             inputs, targets = recorder.give(self.x), recorder.know("given", self.y)
             changing = [recorder.know("given", value) for value in numbers.values()]
             know_state(recorder, watch, optimizer)
-            output = self._record(recorder, numbers)
+            output, present = self._record(recorder, numbers)
+        #: The parameters whose gradients lie in the optimizer's vector after a step.
+        self.left = [keeps_gradients and has_gradient for has_gradient in present]
         self.output = recorder.place(output)
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
         batch = [*(place.storage for place in inputs), targets]
@@ -68,8 +70,8 @@ class Plan:
         largest = max(self.x.size + self.y.size, self.output.storage.size, 1)
         self.chunk = max(1, min(CHUNK, LAID_OUT // largest))
 
-    def _record(self, recorder: Recorder, numbers: dict[str, Array]) -> Array:
-        """Record the step; returns what its loss is computed from."""
+    def _record(self, recorder: Recorder, numbers: dict[str, Array]) -> tuple[Array, list[bool]]:
+        """Record the step; returns what its loss is computed from, and who has a gradient."""
         prediction = self.model(Tensor._of(self.x))
         value = self.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
@@ -77,13 +79,13 @@ class Plan:
         walk = backpropagate(value, cotangent(value, None), retain_graph=True)
         gradients = {id(leaf): gradient for leaf, gradient in walk}
         present = place_gradients(recorder, self.optimizer, gradients)
-        self.present = set(gradients)
         self.optimizer.change(recorder, present, numbers)
         # Our own losses are taken of many steps at once, afterwards, from the predictions.
         ours = isinstance(self.loss, Loss) and type(self.loss).__module__.startswith("nnkit.")
         self.deferred = ours and self.loss.reduction != "none"
         output = (prediction if self.deferred else value)._data
-        return output if recorder.place(output).is_whole() else recorder.copy(output)
+        whole = recorder.place(output).is_whole()
+        return output if whole else recorder.copy(output), present
 
     def _checks(self, recorder: Recorder) -> list[tuple[Loss, tuple[int, ...]]]:
         """Losses inside of the loss, of which the targets of all steps can be checked ahead."""
@@ -141,10 +143,10 @@ class Plan:
             if self.deferred:
                 self.loss.check_predictions(self.outputs[:count])
             losses = self._losses(count, slots)
-        for parameter, view in zip(optimizer.parameters, optimizer._gradient_views, strict=True):
+        views = optimizer._gradient_views
+        for parameter, view, left in zip(optimizer.parameters, views, self.left, strict=True):
             parameter._version += 1
-            known = self.keeps_gradients and id(parameter) in self.present
-            parameter._grad = view.copy() if known else None
+            parameter._grad = view.copy() if left else None
         return losses
 
     def _numbers(self, count: int) -> dict[str, Any]:

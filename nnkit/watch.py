@@ -83,7 +83,7 @@ class Watch:
         self._asked: set[tuple[str, frozenset[str]]] = set()
         #: What is still to be looked at, and whether one of nnkit's modules holds it.
         self._waiting: list[tuple[Any, bool]] = []
-        self._optimizers = [(o, o.variant()) for o in owners if isinstance(o, Optimizer)]
+        self._optimizers = [(o, o.fixed_options()) for o in owners if isinstance(o, Optimizer)]
         for owner in owners:
             if isinstance(owner, Optimizer):
                 self._rule(owner)
@@ -199,10 +199,13 @@ class Watch:
                     self._wait(value)
 
     def _rule(self, optimizer: Optimizer) -> None:
-        """Take down what an optimizer of the user's own has beyond what all have."""
-        if not _is_ours(optimizer):
-            self._hold(_Names(vars(optimizer), vars(optimizer).keys() - optimizer.working_fields))
+        """Take down an optimizer's options; all that it has, if the user has made its class."""
+        has = {n: v for n, v in vars(optimizer).items() if n not in optimizer.working_fields}
+        if _is_ours(optimizer):
+            has = {name: value for name, value in has.items() if isinstance(value, (*FIXED, tuple))}
+        else:
             self._class(type(optimizer))
+        self._hold(_Names(vars(optimizer), has))
 
     def same(self) -> bool:
         """Whether everything is as it was."""
@@ -210,7 +213,7 @@ class Watch:
             (self._untouched() or all(_equal(_members(h), then) for h, then in self._holders))
             and all(map(operator.is_, map(_DATA, self._tensors), self._data))
             and list(map(_NEEDS, self._tensors)) == self._needs
-            and (not self._optimizers or all(o.variant() == then for o, then in self._optimizers))
+            and all(o.fixed_options() == then for o, then in self._optimizers)
             and (not self.contents or all(_same_values(a, b) for a, b in self.contents))
         )
 

@@ -26,8 +26,6 @@ Numbers = dict[str, Any]
 #: A stretch of elements, and the parameters, gradients and memory there.
 Cut = tuple[slice, Array, Array, Array]
 
-_PLAIN = (bool, int, float, tuple)
-
 #: Elements that a rule works on at a time, so that its vectors stay in the processor's cache.
 BLOCK = 16_384
 #: Steps whose numbers are worked out at a time.
@@ -147,18 +145,12 @@ class Optimizer:
         # Rates stay float64 until all numbers of a step are known, and are rounded once.
         return np.repeat(np.asarray(values, None if name == "lr" else self.flat.dtype), sizes)
 
-    def variant(self) -> tuple[Any, ...]:
-        """All that a recorded rule holds fixed; when it changes, the rule is recorded anew."""
-        own = [
-            (name, value)
-            for name, value in vars(self).items()
-            if isinstance(value, _PLAIN) and name not in self.working_fields
-        ]
+    def fixed_options(self) -> tuple[Any, ...]:
+        """The options of the groups that a recorded rule holds fixed: all but one learning rate."""
         options = [
             [v for n, v in g.items() if n not in ("params", "lr")] for g in self.param_groups
         ]
-        one_rate = len(options) == 1 or len({g["lr"] for g in self.param_groups}) == 1
-        return own, self.clip_norm, self.clip_value, options, one_rate
+        return options, len(options) == 1 or len({g["lr"] for g in self.param_groups}) == 1
 
     # Stepping -------------------------------------------------------------------------------
 
