@@ -128,9 +128,9 @@ class Network(Module):
         }
 
     def weights(self) -> list[Array]:
-        """The weight matrices (out, in), first to output, shared with the network."""
+        """The weight matrices (out, in), first to output; shared until an optimizer is made."""
         return [layer.weights.data for layer in self.linears]
 
     def biases(self) -> list[Array]:
-        """The bias vectors (out,), first to output, shared with the network."""
+        """The bias vectors (out,), first to output; shared until an optimizer is made."""
         return [layer.biases.data for layer in self.linears]

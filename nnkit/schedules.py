@@ -249,8 +249,15 @@ class OneCycleLR(Schedule):
         left = self.total_steps - 1 - turn
         return anneal(top, end, (t - turn) / left if left else 1.0)
 
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        super().load_state_dict(state)
+        self._apply_momentum()
+
     def _apply(self) -> None:
         super()._apply()
+        self._apply_momentum()
+
+    def _apply_momentum(self) -> None:
         if self.cycle_momentum:
             momentum = self.momentum(self.last_epoch)
             if hasattr(self.optimizer, "betas"):

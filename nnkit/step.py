@@ -53,6 +53,10 @@ class TrainingStep:
         self._plans: dict[Any, Plan | None] = {}
         self._watch: Watch | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is of another model, whose arrays no plan knows.
+        return self.__dict__ | {"_plans": {}, "_watch": None}
+
     def __call__(self, x: Any, y: Any) -> float:
         """One step on the batch (x, y); returns the loss before it."""
         x, y = self._examples(x, y)

@@ -12,8 +12,8 @@ arithmetic. Hence a loop where comprehensions would do.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextlib import ContextDecorator
+from contextvars import ContextVar, Token
 from typing import Any
 
 import numpy as np
@@ -28,9 +28,8 @@ Index = Any
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
 
 
-@contextmanager
-def no_grad() -> Iterator[None]:
-    """No graph is grown inside this block.
+class no_grad(ContextDecorator):
+    """No graph is grown inside `with no_grad():`, nor by a function under `@no_grad()`.
 
     >>> x = Tensor([1.0], requires_grad=True)
     >>> with no_grad():
@@ -38,11 +37,18 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad
     False
     """
-    token = _grad_enabled.set(False)
-    try:
-        yield
-    finally:
-        _grad_enabled.reset(token)
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[bool]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_grad_enabled.set(False))
+
+    def __exit__(self, *exception: object) -> None:
+        _grad_enabled.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> no_grad:  # a decorated function may run in several threads
+        return no_grad()
 
 
 _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -68,10 +74,10 @@ def _float_array(data: Any, dtype: Any) -> Array:
         raise ShapeError(f"a Tensor needs rows of equal length: {error}") from error
     if dtype is not None:
         dtype = _floating(dtype)
-    elif isinstance(data, (np.ndarray, np.generic)) and array.dtype == np.float64:
-        return array
+    elif isinstance(data, (np.ndarray, np.generic)) and array.dtype.str[1:] == "f8":
+        dtype = _DTYPES[1]  # in this machine's order of bytes
     else:
-        dtype = np.dtype(np.float32)
+        dtype = _DTYPES[0]
     if array.dtype == dtype:
         return array
     if array.dtype.kind not in "fiub":
@@ -89,7 +95,7 @@ class Tensor:
 
     Args:
         data: numbers, nested lists, an array or a tensor. float32 and float64 arrays keep their
-            dtype, everything else becomes float32.
+            dtype and are shared, not copied; everything else becomes float32.
         requires_grad: whether `backward()` shall leave dL/d(this) in `grad`.
         dtype: np.float32 or np.float64, to choose.
 
@@ -138,6 +144,12 @@ class Tensor:
         tensor._grad = tensor._function = tensor._record = None
         return tensor
 
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """All but the graph: a copy of a result is a leaf."""
+        slots = {n: getattr(self, n) for n in Tensor.__slots__ if not n.startswith("__")}
+        leaf = {"_depth": min(self._depth, 1), "_function": None, "_record": None}
+        return getattr(self, "__dict__", None), slots | leaf
+
     # What it holds --------------------------------------------------------------------------
 
     @property
@@ -145,7 +157,9 @@ class Tensor:
         """The values, shared with this tensor. Assigning replaces them in place.
 
         The graph notices an assignment between the forward and the backward pass, not what is
-        written into the array itself (`x.data[0] = 1`).
+        written into the array itself (`x.data[0] = 1`) or through another tensor on it. An
+        optimizer moves its parameters into a vector of its own when it is made: an array that was
+        taken from a parameter before is not shared any more.
         """
         kernels.get().escape(self)
         return self._data
@@ -234,6 +248,9 @@ class Tensor:
     def __float__(self) -> float:
         return self.item()
 
+    def __int__(self) -> int:
+        return int(self.item())
+
     def __bool__(self) -> bool:
         return bool(self.item())
 
@@ -312,14 +329,14 @@ class Tensor:
             if leaf._grad is None:
                 leaf._grad = gradient
             else:
-                leaf._grad = kernels.get().add(leaf._grad, gradient)
+                leaf._grad = np.asarray(kernels.get().add(leaf._grad, gradient))
 
     def retain_grad(self) -> None:
         """Ask for `grad` on a tensor in the middle of the graph too."""
         self._retains = True
 
     def detach(self) -> Tensor:
-        """The same values outside the graph."""
+        """The same values outside the graph, in the same memory."""
         return Tensor._of(self._data)
 
     # Operations -----------------------------------------------------------------------------
@@ -354,6 +371,34 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return apply(_MATMUL, _like(other, self), self)
 
+    # `w -= 0.1 * w.grad` changes a leaf in place; other tensors are replaced by the result.
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._replaced_by(self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._replaced_by(self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._replaced_by(self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._replaced_by(self / other)
+
+    def _replaced_by(self, result: Tensor) -> Tensor:
+        if self._depth != 1:
+            return result
+        if _grad_enabled.get():
+            raise GraphError(
+                f"{self.name or 'a tensor'} requires a gradient, so it is changed in place only "
+                "inside `with no_grad():` (or by way of its data, as in p.data -= 0.1 * p.grad)"
+            )
+        self.data = result._data
+        return self
+
+    def __pos__(self) -> Tensor:
+        return self
+
     def __neg__(self) -> Tensor:
         return apply(_NEGATIVE, self)
 
@@ -370,9 +415,7 @@ class Tensor:
 
     def __getitem__(self, index: Index) -> Tensor:
         parts = index if isinstance(index, tuple) else (index,)
-        plain = tuple(
-            part.data.astype(np.intp) if isinstance(part, Tensor) else part for part in parts
-        )
+        plain = tuple(_row_numbers(part) if isinstance(part, Tensor) else part for part in parts)
         return apply(F.Index(plain if isinstance(index, tuple) else plain[0]), self)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
@@ -460,6 +503,17 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(map(_plain, value))
     return value
+
+
+def _row_numbers(index: Tensor) -> Array:
+    """The values of a tensor that is used as an index."""
+    numbers: Array = index.data.astype(np.intp)
+    if (numbers != index.data).any():
+        raise ShapeError(
+            "an index has to be whole numbers, or a mask that is an array: x[x > 0], not "
+            "x[Tensor(x > 0)], for a tensor holds 0.0 and 1.0"
+        )
+    return numbers
 
 
 def _like(other: Any, tensor: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ stopped (`break`) by whoever runs it, without callbacks, flags or threads. `fit`
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +23,7 @@ from .modules.activations import as_activation
 from .optim import OPTIMIZERS, Optimizer
 from .schedules import Schedule, whole_number
 from .step import TrainingStep
-from .tensor import Tensor, no_grad
+from .tensor import Parameter, Tensor, no_grad
 
 __all__ = [
     "NeuralNetwork", "Progress", "create_network", "evaluate", "fit", "train_epochs",
@@ -335,6 +335,7 @@ class NeuralNetwork(Sequential):
         self._generator = generator
         self._step: TrainingStep | None = None
         self._schedule: Schedule | None = None
+        self._penalised, self._rate = False, learning_rate  # at the last `fit`
         if generator is not None:
             self.reset_parameters(generator)
 
@@ -352,7 +353,8 @@ class NeuralNetwork(Sequential):
         """Train for some epochs more, on all examples at once unless `batch_size` is given.
 
         Labels of shape (n,) for outputs of shape (n, 1) are taken as (n, 1). The optimizer goes
-        on from the last `fit`. See `train_epochs` for the options and `fit` for the callback.
+        on from the last `fit`, unless layers were changed in between. See `train_epochs` for the
+        options and `fit` for the callback.
         """
         x, y = self._fitting(examples, labels)
         if validation is not None:
@@ -387,7 +389,8 @@ class NeuralNetwork(Sequential):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy makes an optimizer of its own: a captured step works on this network's arrays.
-        return super().__getstate__() | {"_step": None, "_schedule": None}
+        working = {"_step": None, "_schedule": None, "_penalised": False}
+        return super().__getstate__() | working
 
     def _fitting(self, examples: Any, labels: Any) -> tuple[Array, Array]:
         """Examples and labels as arrays, with labels in the shape of the output."""
@@ -401,22 +404,39 @@ class NeuralNetwork(Sequential):
         return x, _targets(y, (len(x), *output.shape[1:]))
 
     def _prepared(self, examples: int) -> TrainingStep:
-        """The training step, made at the first call; its penalty is for this many examples."""
-        if self._step is None:
-            groups = [{"params": [p]} for p in self.parameters()]
-            params = groups if self.regularization_factor else self.parameters()
-            optimizer = self._make_optimizer(params, lr=self.learning_rate)
-            self._step = TrainingStep(self, self.loss, optimizer)
-            if self._make_schedule is not None:
-                self._schedule = self._make_schedule(optimizer)
-        optimizer = self._step.optimizer
-        if self.regularization_factor:
-            for group in optimizer.param_groups:
-                decay = self.regularization_factor / examples
-                group["weight_decay"] = decay if group["params"][0].ndim > 1 else 0.0
+        """The training step for the network as it is now, with a penalty for so many examples."""
+        parameters, factor = list(self.parameters()), self.regularization_factor
+        step = self._step
+        if step is None or list(map(id, step.optimizer.parameters)) != list(map(id, parameters)):
+            step = self._new_step(parameters, {})
+        elif factor and not self._penalised:  # weights and biases need groups of their own now
+            step = self._new_step(parameters, step.optimizer.state_dict())
+        step.loss = self.loss
+        if factor or self._penalised:
+            for group in step.optimizer.param_groups:
+                group["weight_decay"] = factor / examples * (group["params"][0].ndim > 1)
         if self._schedule is None:
-            optimizer.lr = self.learning_rate
-        return self._step
+            step.optimizer.lr = self.learning_rate
+        elif self._rate != self.learning_rate:
+            self._schedule.rebase(self.learning_rate)
+        self._step, self._penalised, self._rate = step, bool(factor), self.learning_rate
+        return step
+
+    def _new_step(self, parameters: list[Parameter], state: Mapping[str, Any]) -> TrainingStep:
+        """A step with a new optimizer in that `state`; the schedule goes on where it was."""
+        groups = [{"params": [p]} for p in parameters]
+        optimizer = self._make_optimizer(
+            groups if self.regularization_factor else parameters, lr=self.learning_rate
+        )
+        if state:
+            optimizer.load_state_dict(state)
+        if self._make_schedule is not None:
+            before, self._schedule = self._schedule, self._make_schedule(optimizer)
+            if before is not None:
+                state = before.state_dict()
+                rates = {n: state[n][:1] * len(optimizer.param_groups) for n in ("base_lrs", "lrs")}
+                self._schedule.load_state_dict({**state, **rates})
+        return TrainingStep(self, self.loss, optimizer)
 
 
 def _targets(labels: Any, output: tuple[int, ...]) -> Array:

@@ -105,7 +105,9 @@ class PowerOf(Function):
         a, b, y = saved
         towards_a = towards_b = None
         if needs[0]:
-            slope = k.multiply(b, k.power(a, k.subtract(b, 1.0)))
+            # a⁰ is flat, also at 0, where 0⁻¹ must not turn the product into NaN.
+            exponent = k.where(k.equal(b, 0.0), 1.0, b)
+            slope = k.multiply(b, k.power(a, k.subtract(exponent, 1.0)))
             towards_a = unbroadcast(k, k.multiply(grad, slope), a.shape)
         if needs[1]:
             # 0 ** b is flat in b, so log 0 must not turn the product into NaN.

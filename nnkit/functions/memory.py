@@ -20,6 +20,8 @@ def over_both(top: Array, bottom: Array) -> Array | None:
     owner = top.base
     if owner is None or owner is not bottom.base or not top.flags.c_contiguous:
         return None
+    if bottom.shape != top.shape[1:]:
+        return None
     start = address(top)
     if start + top.nbytes != address(bottom) or not bottom.flags.c_contiguous:
         return None

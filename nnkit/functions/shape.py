@@ -13,6 +13,11 @@ from .base import Array, Function, Gradients, Kernels, is_basic_index
 Axis = int | tuple[int, ...] | None
 
 
+def as_axis(axis: Any) -> Axis:
+    """An axis as given; a list of them as the tuple that NumPy takes."""
+    return tuple(axis) if isinstance(axis, list) else axis
+
+
 def spread(grad: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """A view of `grad` stretched back to the `shape` that was reduced over `axis`."""
     if grad.ndim == 0:  # the usual end of a loss, and a tenth of the time of broadcast_to
@@ -37,7 +42,7 @@ class Sum(Function):
     rule = "every summand receives the gradient of the sum"
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
-        self.axis, self.keepdims = axis, keepdims
+        self.axis, self.keepdims = as_axis(axis), keepdims
 
     def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         return k.sum(x, axis=self.axis, keepdims=self.keepdims), x.shape
@@ -64,7 +69,7 @@ class Max(Function):
     rule = "the gradient goes to the largest element (in equal parts at a tie)"
 
     def __init__(self, axis: Axis = None, keepdims: bool = False) -> None:
-        self.axis, self.keepdims = axis, keepdims
+        self.axis, self.keepdims = as_axis(axis), keepdims
 
     def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
         y = k.max(x, axis=self.axis, keepdims=self.keepdims)

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
-    parameters = list(inspect.signature(forward).parameters)[1:]
-    first = next(iter(parameters), "")
+    parameters = list(inspect.signature(forward).parameters.values())[1:]
+    first = parameters[0].name if parameters else ""
+    one = len(parameters) == 1 and parameters[0].kind == inspect.Parameter.POSITIONAL_OR_KEYWORD
 
     def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
         if not inputs:
@@ -40,21 +41,28 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
             inputs = (options.pop(first),)
         x = inputs[0]
         if not isinstance(x, Tensor):
-            x = Tensor(x, requires_grad=True)
+            x = _as_input(x)
         output = forward(self, x, *inputs[1:], **options)
         self._last_call = (x, output)
         return output
 
     def of_x(self: Module, x: Any) -> Any:  # the same for nearly all modules, in half the time
         if not isinstance(x, Tensor):
-            x = Tensor(x, requires_grad=True)
+            x = _as_input(x)
         output = forward(self, x)
         self._last_call = (x, output)
         return output
 
-    wrapped = functools.wraps(forward)(of_x if parameters == ["x"] else of_any)
+    wrapped = functools.wraps(forward)(of_x if one and first == "x" else of_any)
     wrapped.remembers = True  # type: ignore[attr-defined]
     return wrapped
+
+
+def _as_input(x: Any) -> Any:
+    """What a forward pass is given for `x`: a tensor, or a list of tensors as it is."""
+    if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
+        return x
+    return Tensor(x, requires_grad=True)
 
 
 class Module:
@@ -119,6 +127,11 @@ class Module:
                 f"{type(self).__name__}.backward() needs a forward pass first: call the module"
             )
         x, output = last
+        if not isinstance(x, Tensor):
+            raise GraphError(
+                f"{type(self).__name__} was called with a list of tensors, to which there is no "
+                "one gradient; call backward() of the loss, or of the output"
+            )
         if not isinstance(output, Tensor) or (not output.requires_grad and output is not x):
             raise GraphError(
                 f"the last call of {type(self).__name__} left no graph "
@@ -216,7 +229,7 @@ class Module:
 
     def reset_parameters(self, generator: np.random.Generator | None = None) -> None:
         """Draw all parameters anew, in order, from one generator."""
-        generator = np.random.default_rng() if generator is None else generator
+        generator = np.random.default_rng(generator)
         for module in self.modules():
             module._initialize(generator)
 
@@ -241,7 +254,8 @@ class Module:
         self._check_sized()
         parameters = dict(self.named_parameters())
         targets = {name: p._data for name, p in parameters.items()} | dict(self.named_buffers())
-        arrays = {name: np.asarray(value) for name, value in state.items()}
+        # Copied, for some may be other parameters of this very network.
+        arrays = {name: np.array(value) for name, value in state.items()}
         problems = [f"missing: {name}" for name in targets if name not in arrays]
         problems += [f"unexpected: {name}" for name in arrays if name not in targets]
         problems += [

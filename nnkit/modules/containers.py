@@ -28,14 +28,18 @@ class Sequential(Module):
 
     def append(self, layer: Any) -> Self:
         """Add a module (or a function on tensors) at the end."""
-        if not isinstance(layer, Module):
-            if not callable(layer) or isinstance(layer, type):
-                raise ConfigError(
-                    "layers", f"must be modules or functions, such as ReLU() or relu; got {layer!r}"
-                )
-            layer = FunctionActivation(layer)
-        self.layers.append(layer)
+        return self.insert(len(self.layers), layer)
+
+    def insert(self, index: int, layer: Any) -> Self:
+        """Add a module (or a function on tensors) before the one at `index`."""
+        self.layers.insert(index, _as_module(layer))
         return self
+
+    def __setitem__(self, index: int, layer: Any) -> None:
+        self.layers[index] = _as_module(layer)
+
+    def __delitem__(self, index: int) -> None:
+        del self.layers[index]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:
@@ -55,3 +59,13 @@ class Sequential(Module):
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self.layers)
+
+
+def _as_module(layer: Any) -> Module:
+    if isinstance(layer, Module):
+        return layer
+    if not callable(layer) or isinstance(layer, type):
+        raise ConfigError(
+            "layers", f"must be modules or functions, such as ReLU() or relu; got {layer!r}"
+        )
+    return FunctionActivation(layer)

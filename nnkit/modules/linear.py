@@ -71,7 +71,7 @@ class Linear(Module):
     def _create(self, in_features: int) -> Parameter:
         """Parameters for this number of inputs, drawn; returns the weight."""
         self._allocate(in_features)
-        self._initialize(np.random.default_rng() if self._generator is None else self._generator)
+        self._initialize(np.random.default_rng(self._generator))
         return self.weights
 
     def _allocate(self, in_features: int) -> None:

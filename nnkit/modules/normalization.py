@@ -30,7 +30,7 @@ class Dropout(Module):
         if not 0 <= p < 1:
             raise ConfigError("p", f"must be at least 0 and below 1, got {p!r}")
         self.p = p
-        self.generator = np.random.default_rng() if generator is None else generator
+        self.generator = np.random.default_rng(generator)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:

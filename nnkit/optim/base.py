@@ -38,6 +38,8 @@ FLUSH_EVERY, FLUSH = 128, 1e-20
 class Optimizer:
     """Base of the optimizers.
 
+    It moves the parameters into one vector: `p.data` has the same values in another place then.
+
     Args:
         params: parameters, or groups of them: dicts with "params" and options of their own.
         lr: the learning rate.
@@ -65,10 +67,13 @@ class Optimizer:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if "number_fields" in vars(cls):
-            cls._basis = attrgetter(*cls.number_fields)
-        elif "numbers" in vars(cls):
-            cls._basis = None
+        for part in cls.__mro__:
+            if "number_fields" in vars(part):
+                cls._basis = attrgetter(*cls.number_fields or ("number_fields",))
+                break
+            if "numbers" in vars(part):
+                cls._basis = None
+                break
 
     def __init__(
         self,
@@ -228,6 +233,10 @@ class Optimizer:
             for _, p, gradient, memory in cuts:
                 self.update(k, p, gradient, memory, numbers)
             return
+        if sum(len(group["params"]) for group in groups) != len(self.parameters):
+            raise ConfigError(
+                "param_groups", "has other parameters than at the start; make a new optimizer"
+            )
         decay, l1 = self.option("weight_decay"), self.option("l1")
         for part, p, gradient, memory in cuts:
             # Numbers may be vectors where there are several groups.

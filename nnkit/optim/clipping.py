@@ -9,22 +9,26 @@ import numpy as np
 from ..tensor import Tensor
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients by one factor so that their common length is at most `max_norm`.
 
     Returns the length before (Pascanu et al., 2013).
     """
-    with_gradient = [(p, p._grad) for p in parameters if p._grad is not None]
+    with_gradient = [(p, p._grad) for p in _each(parameters) if p._grad is not None]
     norm = float(np.sqrt(sum(float(np.square(g).sum()) for _, g in with_gradient)))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
         for p, gradient in with_gradient:
-            p._grad = gradient * p.dtype.type(scale)
+            p.grad = gradient * p.dtype.type(scale)
     return norm
 
 
-def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limit every entry of every gradient to ±`clip_value`."""
-    for p in parameters:
+    for p in _each(parameters):
         if p._grad is not None:
-            p._grad = np.clip(p._grad, -clip_value, clip_value)
+            p.grad = np.clip(p._grad, -clip_value, clip_value)
+
+
+def _each(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -45,13 +45,24 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         **options: Any,
     ) -> None:
-        self.momentum = number("momentum", momentum, 1)
+        self.memory_rows = 1 if momentum else 0  # type: ignore[misc]
+        self.momentum = momentum
         self.dampening = number("dampening", dampening)
         self.nesterov = nesterov
         if nesterov and (not momentum or dampening):
             raise ConfigError("nesterov", "needs a momentum above 0 and no dampening")
-        self.memory_rows = 1 if momentum else 0  # type: ignore[misc]
         super().__init__(params, lr, weight_decay=weight_decay, **options)
+
+    @property
+    def momentum(self) -> float:
+        """What is kept of v at each step."""
+        return self._momentum
+
+    @momentum.setter
+    def momentum(self, value: float) -> None:
+        self._momentum = number("momentum", value, 1)
+        if value and not self.memory_rows:
+            raise ConfigError("momentum", "was 0 when this optimizer was made; make a new one")
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
         if not self.dampening:
@@ -114,8 +125,26 @@ class Adam(Optimizer):
     def betas(self, values: tuple[float, float]) -> None:
         if not isinstance(values, (tuple, list)) or len(values) != 2:
             raise ConfigError("betas", f"must be two numbers, got {values!r}")
+        before = getattr(self, "_betas", None)
         self._betas = (number("betas", values[0], 1), number("betas", values[1], 1))
         self._decay: dict[int, Array] = {}
+        if before is not None:
+            self._rescale(before)
+
+    def _rescale(self, before: tuple[float, float]) -> None:
+        """Keep m and v as they are where the memory holds them by other betas."""
+        for row, old, new in zip(self.memory, before, self._betas, strict=True):
+            if old != new:
+                row *= (1 - old) / (1 - new)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The memory, the betas that it was made with and the number of steps."""
+        return super().state_dict() | {"betas": self._betas}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave, for the same parameters; the betas stay."""
+        super().load_state_dict(state)
+        self._rescale(tuple(state.get("betas", self._betas)))
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
         b1, b2 = self._betas

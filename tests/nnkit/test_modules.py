@@ -780,3 +780,56 @@ class TestModule:
             assert watched() is None
         finally:
             gc.enable()
+
+
+class TestListsOfTensors:
+    class Add(nn.Module):
+        def forward(self, xs):
+            return xs[0] + xs[1]
+
+    def test_keep_their_graphs(self):
+        a, b = (Tensor(v, requires_grad=True) for v in ([1.0, 2.0], [3.0, 4.0]))
+        module = self.Add()
+        module([a * 2, b * 3]).sum().backward()
+        np.testing.assert_array_equal(a.grad, [2, 2])
+        np.testing.assert_array_equal(b.grad, [3, 3])
+        with pytest.raises(GraphError, match="called with a list of tensors"):
+            module.backward(np.ones(2))
+
+    def test_any_number_of_inputs_under_any_name(self):
+        class Sum(nn.Module):
+            def forward(self, *x):
+                return sum(x[1:], x[0])
+
+        assert Sum()(Tensor([1.0]), Tensor([2.0]), Tensor([3.0])).item() == 6
+
+
+def test_a_sequential_is_edited_like_a_list():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    model.insert(1, nn.relu)
+    model[0] = nn.Linear(2, 3)
+    assert len(list(model.parameters())) == 4
+    del model[1]
+    assert [type(layer) for layer in model] == [nn.Linear, nn.Linear]
+    for edit in (lambda: model.insert(0, 3), lambda: model.__setitem__(0, nn.Tanh)):
+        with pytest.raises(ConfigError, match="layers: must be modules"):
+            edit()
+    assert len(model) == 2
+
+
+def test_weights_are_exchanged_by_a_state_of_themselves():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    state = model.state_dict()
+    live = {name: p.data for name, p in model.named_parameters()}
+    model.load_state_dict({name: live[name.translate(str.maketrans("01", "10"))] for name in live})
+    np.testing.assert_array_equal(model[0].weight.data, state["1.weight"])
+    np.testing.assert_array_equal(model[1].weight.data, state["0.weight"])
+
+
+def test_a_seed_serves_as_a_generator():
+    for make in (lambda seed: nn.Linear(2, 3, generator=seed), lambda _: nn.Linear(2, 3)):
+        first, second = make(1), make(1)
+        first.reset_parameters(0)
+        second.reset_parameters(0)
+        np.testing.assert_array_equal(first.weight.data, second.weight.data)
+    assert nn.Dropout(0.5, generator=3)(np.ones((2, 2))).shape == (2, 2)

@@ -692,3 +692,79 @@ def test_names():
         assert getattr(nn, cls.__name__) is cls
         assert cls.__name__ in repr(cls(parameters(1000)))
         assert "1,000 parameters" in repr(cls(parameters(1000)))
+
+
+def test_a_single_parameter_is_clipped():
+    p = Parameter([3.0, 4.0])
+    p.grad = [3.0, 4.0]
+    assert clip_grad_norm_(p, 1.0) == 5.0
+    np.testing.assert_allclose(p.grad, [0.6, 0.8], rtol=1e-5)
+    clip_grad_value_(p, 0.7)
+    np.testing.assert_allclose(p.grad, [0.6, 0.7], rtol=1e-5)
+
+
+@pytest.mark.parametrize("rule", ["adam", "adamw"])
+def test_new_betas_leave_the_averages_as_they_are(rule):
+    """After many equal gradients, a step is as long as the learning rate, whatever the betas."""
+
+    def trained(betas=(0.9, 0.999)):
+        p = Parameter([0.0], dtype=np.float64)
+        optimizer = OPTIMIZERS[rule]([p], lr=0.1, betas=betas, weight_decay=0.0)
+        for _ in range(20_000):
+            p.grad = [1.0]
+            optimizer.step()
+        return p, optimizer
+
+    for betas in ((0.5, 0.999), (0.9, 0.99)):
+        p, optimizer = trained()
+        other, copied = Parameter([0.0], dtype=np.float64), None
+        copied = OPTIMIZERS[rule]([other], lr=0.1, betas=betas, weight_decay=0.0)
+        copied.load_state_dict(optimizer.state_dict())
+        optimizer.betas = betas
+        for q, o in ((p, optimizer), (other, copied)):
+            before = q.data.item()
+            q.grad = [1.0]
+            o.step()
+            assert before - q.data.item() == pytest.approx(0.1, rel=1e-6)
+
+
+def test_numbers_of_a_mixin_are_those_of_each_step():
+    class Warm:
+        factor = 1.0
+
+        def numbers(self, lr, step):
+            return super().numbers(lr * self.factor, step)
+
+    class Mixed(Warm, nn.SGD):
+        pass
+
+    p = Parameter([0.0])
+    optimizer = Mixed([p], lr=1.0)
+    for factor in (1.0, 1.0, 0.0, 0.0):
+        optimizer.factor = factor
+        p.grad = [1.0]
+        optimizer.step()
+    assert p.data == -2
+
+
+def test_parameters_that_come_later_are_refused():
+    p, q = parameters(2, 3)
+    optimizer = nn.SGD([p], lr=0.1)
+    optimizer.param_groups.append({"params": [q], "lr": 0.1, "weight_decay": 0.0, "l1": 0.0})
+    give_gradients([p, q], 0)
+    with pytest.raises(ConfigError, match="param_groups: has other parameters"):
+        optimizer.step()
+
+
+def test_momentum_that_comes_later_is_refused():
+    optimizer = nn.SGD([Parameter([1.0])], lr=0.1)
+    with pytest.raises(ConfigError, match="momentum: was 0 when"):
+        optimizer.momentum = 0.9
+
+
+def test_a_bias_of_another_length_is_refused_wherever_it_lies():
+    first, second = nn.Linear(2, 3), nn.Linear(3, 1)
+    first.bias = Parameter([0.0])
+    nn.SGD([*first.parameters(), *second.parameters()], lr=0.1)
+    with pytest.raises(ShapeError):
+        first(np.zeros((1, 2)))

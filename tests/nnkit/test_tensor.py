@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import gc
+import operator
 import pickle
 import sys
 import threading
@@ -642,3 +643,106 @@ def test_nan_is_passed_on_and_not_hidden():
         y = function(x)
         assert np.isnan(y.data[0]), function.__name__
         assert np.isfinite(y.data[1]), function.__name__
+
+
+class TestInPlace:
+    @pytest.mark.parametrize("kind", [Parameter, leaf])
+    def test_changes_of_leaves_are_made_without_a_graph(self, kind):
+        p = kind([1.0, 2.0]) if kind is Parameter else leaf(1.0, 2.0)
+        same, values = p, p.data
+        (p * p).sum().backward()
+        with no_grad():
+            p -= 0.5 * p.grad
+            p += 1.0
+            p *= 4.0
+            p /= 2.0
+        assert p is same and p.data is values and p.requires_grad
+        np.testing.assert_array_equal(p.data, [2, 2])
+
+    def test_changes_of_leaves_are_refused_in_a_graph(self):
+        layer = nn.Linear(2, 1)
+        for change in (operator.iadd, operator.isub, operator.imul, operator.itruediv):
+            with pytest.raises(GraphError, match=r"weight requires a gradient.*no_grad"):
+                change(layer.weight, 2.0)
+
+    def test_totals_grow_a_graph(self):
+        x = leaf(1.0, 2.0)
+        total = Tensor(0.0)
+        for i in range(3):
+            total += (x * i).sum()
+        total.backward()
+        np.testing.assert_array_equal(x.grad, [3, 3])
+
+    def test_a_change_between_forward_and_backward_is_noticed(self):
+        p, x = leaf(1.0, 2.0), leaf(3.0, 4.0)
+        y = (p * x).sum()
+        with no_grad():
+            p -= 1.0
+        with pytest.raises(GraphError, match="was changed after the forward pass"):
+            y.backward()
+
+
+def test_one_no_grad_serves_again_and_in_threads():
+    x, off = leaf(1.0), no_grad()
+    for _ in range(2):
+        with off, off:
+            assert not (x * 2).requires_grad
+        assert (x * 2).requires_grad
+
+    @no_grad()
+    def doubled():
+        return x * 2
+
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(doubled())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [y.requires_grad for y in found] == [False] * 4
+
+
+def test_a_copy_of_a_result_is_a_leaf():
+    y = x = leaf(1.0, 2.0)
+    for _ in range(5000):  # deeper than Python recurses
+        y = y + x
+    for other in (copy.deepcopy(y), pickle.loads(pickle.dumps(y))):
+        assert other.is_leaf and other.requires_grad
+        np.testing.assert_array_equal(other.data, y.data)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, [5001, 5001])
+
+
+def test_the_gradient_of_a_number_stays_an_array():
+    x = Tensor(2.0, requires_grad=True)
+    for _ in range(2):
+        (x * x).backward()
+    assert isinstance(x.grad, np.ndarray)
+    assert x.grad == 8
+
+
+def test_float64_of_another_order_of_bytes_keeps_its_precision():
+    x = Tensor(np.array([1 / 3], ">f8"))
+    assert x.dtype == np.float64
+    assert x.data.dtype.isnative
+    assert x.item() == 1 / 3
+
+
+def test_an_index_is_of_whole_numbers():
+    x = leaf(1.0, 2.0, 3.0)
+    np.testing.assert_array_equal(x[Tensor([2, 0])].data, [3, 1])
+    with pytest.raises(ShapeError, match="whole numbers"):
+        x[Tensor([0.5])]
+
+
+def test_numbers_are_what_python_expects():
+    x = Tensor(2.7)
+    assert int(x) == 2
+    assert +x is x
+    np.testing.assert_array_equal(Tensor(np.ones((2, 3))).sum(axis=[0, 1]).data, 6)
+
+
+def test_the_power_zero_is_flat_at_zero_too():
+    x = leaf(0.0, 2.0)
+    (x.reshape(2, 1) ** np.arange(3.0)).sum().backward()
+    np.testing.assert_array_equal(x.grad, [1, 5])
