@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -133,10 +134,10 @@ def configuration(options: argparse.Namespace) -> ExperimentConfig:
     }
     layers = config.layers
     if options.layers is not None:
-        activation = layers[0].activation if layers else "relu"
-        layers = tuple(LayerConfig(n, activation) for n in _sizes(options.layers))
+        like = layers[0] if layers else LayerConfig(1, "relu")
+        layers = tuple(replace(like, units=n) for n in _sizes(options.layers))
     if options.activation is not None:
-        layers = tuple(LayerConfig(layer.units, options.activation) for layer in layers)
+        layers = tuple(replace(layer, activation=options.activation) for layer in layers)
     return config.replace(layers=layers, **changes)
 
 
@@ -153,7 +154,7 @@ def _sizes(text: str) -> list[int]:
 
 def _read_json(path: str) -> Any:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not valid JSON: {error}") from error
 
@@ -170,15 +171,25 @@ def _train(options: argparse.Namespace) -> None:
     score = "accuracy" if experiment.config.task == "classification" else "R²"
     heads = ("epoch", "train loss", "test loss", f"train {score}", f"test {score}")
     print("{:>6}  {:>10}  {:>10}  {:>14}  {:>13}".format(*heads))
-    _print_row(experiment.latest)
-    for epoch in experiment.run(epochs=options.epochs):
-        if epoch.epoch % every == 0 or epoch.epoch == options.epochs:
-            _print_row(epoch)
+    printed = experiment.latest
+    _print_row(printed)
+    interrupted = False
+    try:
+        for epoch in experiment.run(epochs=options.epochs):
+            if epoch.epoch % every == 0:
+                printed = epoch
+                _print_row(epoch)
+    except KeyboardInterrupt:  # ends the training, not what was trained
+        interrupted = True
+    if printed is not experiment.latest:
+        _print_row(experiment.latest)
     if experiment.message:
         print(experiment.message)
-    if options.out is not None:
+    if options.out is not None and (experiment.epoch or not interrupted):
         experiment.save(options.out)
         print(f"Saved {options.out}.")
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def _check_writable(out: str) -> None:

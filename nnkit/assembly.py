@@ -59,6 +59,8 @@ def score(loss: str, logits: Array, data: Dataset) -> float:
         return metrics.r2_score(logits, data.targets)
     if logits.shape[1] == 1:
         return float(np.mean((logits[:, 0] >= 0) == data.targets))
+    if logits.shape[1] == 2:  # where they tie, as one logit of 0: the second class
+        return float(np.mean((logits[:, 1] >= logits[:, 0]) == data.targets))
     return float(np.mean(logits.argmax(axis=1) == data.targets))
 
 

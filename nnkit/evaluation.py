@@ -21,7 +21,7 @@ from .errors import ConfigError, DataError
 from .experiment import Experiment
 from .functions import Array, Kernels
 from .metrics import CalibrationCurve, FloatArray, IntArray, RocCurve
-from .predictor import Predictor
+from .predictor import Predictor, check_order
 
 CALIBRATION_BINS = 10
 
@@ -266,6 +266,7 @@ def evaluate(model: Experiment | Predictor, data: Dataset) -> Report:
             f"the network knows the classes {', '.join(predictor.class_names)}; "
             f"the data have {', '.join(data.class_names)}"
         )
+    check_order(predictor, data)
     logits = predictor.logits(data.inputs)
     lost = int(np.count_nonzero(~np.isfinite(logits).all(axis=1)))
     if lost:

@@ -28,13 +28,14 @@ from .assembly import (
 )
 from .config import CUSTOM, ExperimentConfig
 from .datasets import Dataset, feature_names, split
-from .errors import ConfigError, FileError, ShapeError
+from .errors import ConfigError, DataError, FileError, ShapeError
 from .forward import ForwardPass
 from .functions import Array, Kernels
 from .history import History, Snapshots
+from .modules import Dropout
 from .network import Network
 from .plane import EXTENT, Plane
-from .predictor import Predictor
+from .predictor import Predictor, check_order
 from .serialization import PathOrFile, save_archive
 from .settings import LIVE_FIELDS, LOSS_RULES, Number
 from .step import TrainingStep
@@ -121,8 +122,11 @@ class Experiment:
         self.loss = make_loss(config.loss)
         self._make_optimizer()
         self._buffers = [buffer for _, buffer in self.network.named_buffers()]
+        dropouts = [module for module in self.network.modules() if isinstance(module, Dropout)]
+        self._generators = [order, *(dropout.generator for dropout in dropouts)]
         self._lay_out_data()
         self.history, self.snapshots = History(), Snapshots()
+        self._loaded_epoch = 0  # epochs that its weights were trained for elsewhere
         self._best: tuple[Epoch, Array] | None = None
         self._keep(self._measure(0))
 
@@ -170,6 +174,10 @@ class Experiment:
         """Inputs as the network takes them, targets as the loss does."""
         return self.predictor.prepare(data.inputs), targets_for(self.config.loss, data)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.optimizer.pack()  # parameters and vector were copied apart
+
     # Training -------------------------------------------------------------------------------
 
     @property
@@ -201,11 +209,19 @@ class Experiment:
             self.history.changes.append((self.epoch, {"snapshot": self.epoch}))
             self._keep_again(self.latest)
         self.status, self.message = "training", ""
-        self.network.train()
-        self._step.epochs(
-            self._x, self._y, batch_size=self.config.batch_size, generator=self._order
-        )
-        latest = self._measure(self.epoch + 1)
+        drawn = [generator.bit_generator.state for generator in self._generators]
+        try:
+            self.network.train()
+            self._step.epochs(
+                self._x, self._y, batch_size=self.config.batch_size, generator=self._order
+            )
+            latest = self._measure(self.epoch + 1)
+        except BaseException:  # such as Ctrl-C: half an epoch is none
+            self._put_back()
+            for generator, state in zip(self._generators, drawn, strict=True):
+                generator.bit_generator.state = state
+            self.status = "paused"
+            raise
         if not self._healthy(latest):
             self._diverge(latest)
             return self.latest
@@ -295,6 +311,12 @@ class Experiment:
             array[...] = weights[start : start + array.size]
             start += array.size
 
+    def _put_back(self) -> None:
+        """Back to the end of the last epoch."""
+        weights, memory = self._finite
+        self._put(weights)
+        self.optimizer.load_state_dict(memory)
+
     def _healthy(self, latest: Epoch) -> bool:
         limit = DIVERGED * max(1.0, self.history.first.train_loss)
         return bool(
@@ -303,9 +325,7 @@ class Experiment:
 
     def _diverge(self, latest: Epoch) -> None:
         """Put the last finite state back and say what happened."""
-        weights, memory = self._finite
-        self._put(weights)
-        self.optimizer.load_state_dict(memory)
+        self._put_back()
         self.status = "diverged"
         what = (
             f"grew to {latest.train_loss:.3g}" if np.isfinite(latest.train_loss) else "overflowed"
@@ -434,8 +454,9 @@ class Experiment:
         self.optimizer.load_state_dict(old.optimizer.state_dict())
         if self._schedule is not None:
             self._schedule.load_state_dict(old._schedule.state_dict())
-        self._order = copy.deepcopy(old._order)
+        self._order.bit_generator.state = old._order.bit_generator.state
         self.history, self.snapshots = copy.deepcopy((old.history, old.snapshots))
+        self._loaded_epoch = old._loaded_epoch
         self.status = "ready" if old.status == "ready" else "paused"
         self.latest = old.latest
         self._edited({"layers": [dataclasses.asdict(layer) for layer in self.config.layers]})
@@ -489,7 +510,8 @@ class Experiment:
 
     def save(self, file: PathOrFile) -> None:
         """Weights, configuration and epoch in one `.npz`; see `Predictor.load`."""
-        save_archive(file, self.predictor.arrays(), self.predictor.description(self.epoch))
+        done = self._loaded_epoch + self.epoch
+        save_archive(file, self.predictor.arrays(), self.predictor.description(done))
 
     @classmethod
     def load(cls, file: PathOrFile, data: Dataset | None = None) -> Self:
@@ -507,12 +529,14 @@ class Experiment:
         try:
             experiment = cls(predictor.config, data)
             experiment.network.load_state_dict(predictor.network.state_dict())
-        except (ConfigError, ShapeError) as error:
+            check_order(predictor, experiment.data)
+        except (ConfigError, DataError, ShapeError) as error:
             raise FileError(f"the network in this file cannot be trained here: {error}") from error
         for layer, unit in predictor.network.silenced:
             experiment.network.hidden[layer].silencer.silence(unit, True)
         experiment.predictor.standardizer = predictor.standardizer
         experiment._lay_out_data()
+        experiment._loaded_epoch = predictor.epoch
         experiment._edited({"loaded": predictor.epoch})
         return experiment
 

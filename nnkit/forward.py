@@ -45,11 +45,19 @@ class ForwardPass:
 
     def __init__(self, module: Module, x: Any, outputs: Outputs | None = None) -> None:
         self.module = module
-        self.outputs: Outputs = outputs or (lambda tensor: [module(tensor)])
+        self.outputs = outputs
         dtype = next((p.dtype for _, p in module.named_parameters()), np.dtype(np.float32))
         self._x = np.array(x, dtype, order="C")
         self._watch: Watch | None = None
         self._run: Callable[[], list[Array]] | None = None
+
+    def _wanted(self, x: Array) -> Sequence[Tensor]:
+        tensor = Tensor._of(x)
+        return [self.module(tensor)] if self.outputs is None else self.outputs(tensor)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy is of another module, whose arrays no program knows.
+        return self.__dict__ | {"_watch": None, "_run": None}
 
     def __call__(self) -> list[Array]:
         if self._watch is None or not self._watch.same():
@@ -57,7 +65,7 @@ class ForwardPass:
             self._run = self._captured(self._watch)
         if self._run is None:
             with no_grad():
-                return [t._data for t in self.outputs(Tensor._of(self._x))]
+                return [t._data for t in self._wanted(self._x)]
         return SILENT.copy().run(self._run)
 
     def _captured(self, watch: Watch) -> Callable[[], list[Array]] | None:
@@ -105,7 +113,7 @@ class ForwardPass:
         with no_grad(), recording() as recorder, np.errstate(all="ignore"):
             given = recorder.give(x)
             know_state(recorder, watch)
-            tensors = self.outputs(Tensor._of(x))
+            tensors = self._wanted(x)
             places: list[Place] = []
             for tensor in tensors:
                 place = recorder.place(tensor._data)

@@ -244,3 +244,20 @@ def _silence(network: Network, places: Any) -> None:
                     network.hidden[layer].silencer.silence(unit, True)
                     continue
         raise FileError("this file silences a unit that its network does not have")
+
+
+def check_order(predictor: Predictor, data: Dataset) -> None:
+    """Refuse data that have the inputs or classes of a network in another order.
+
+    Raises:
+        DataError: they have.
+    """
+    for what, known, given in (
+        ("inputs", predictor.input_names, data.input_names),
+        ("classes", predictor.class_names, data.class_names),
+    ):
+        if known != given and sorted(known) == sorted(given):
+            raise DataError(
+                f"the network was trained with the {what} {', '.join(known)} in this order; "
+                f"the data have {', '.join(given)}"
+            )

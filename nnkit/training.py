@@ -103,16 +103,17 @@ def train_epochs(
     batch_size = None if batch_size is None else whole_number("batch_size", batch_size)
     if patience is not None and validation is None:
         raise ConfigError("patience", "needs validation data: validation=(x, y)")
-    if validation is not None and len(validation) != 2:
+    if validation is not None and not (isinstance(validation, Sequence) and len(validation) == 2):
         raise ConfigError("validation", "must be a pair of inputs and targets")
     patience = None if patience is None else whole_number("patience", patience)
+    generator = None if generator is None else np.random.default_rng(generator)
     trained = TrainingStep(model, loss, optimizer) if step is None else step
     x, y = (np.asarray(values, optimizer.flat.dtype) for values in (x, y))
 
     def run() -> Iterator[Progress]:
-        model.train()
         lowest, best_epoch, best_state = math.inf, 0, None
         for epoch in range(1, epochs + 1):
+            model.train()  # whatever a callback has done to look at it
             rate = optimizer.lr
             losses = trained.epochs(x, y, batch_size=batch_size, generator=generator)
             latest = train_loss = _mean_loss(losses, len(x), batch_size, loss)
@@ -160,7 +161,8 @@ def fit(
     history: list[Progress] = []
     for progress in train_epochs(model, x, y, loss, optimizer, epochs=epochs, **options):
         history.append(progress)
-        if callback is not None and callback(progress) is False:
+        answer = None if callback is None else callback(progress)
+        if isinstance(answer, (bool, np.bool_)) and not answer:
             break
     return history
 
@@ -360,12 +362,20 @@ class NeuralNetwork(Sequential):
         if validation is not None:
             validation = self._fitting(*validation)
         step = self._prepared(len(x))
-        done = fit(
-            self, x, y, self.loss, step.optimizer, epochs=epochs, step=step, callback=callback,
-            batch_size=batch_size, generator=self._generator, validation=validation,
-            patience=patience, schedule=self._schedule,
-        )  # fmt: skip
-        self.history = (*self.history, *done)
+        done: list[Progress] = []
+
+        def note(progress: Progress) -> object:
+            done.append(progress)
+            return None if callback is None else callback(progress)
+
+        try:
+            fit(
+                self, x, y, self.loss, step.optimizer, epochs=epochs, step=step, callback=note,
+                batch_size=batch_size, generator=self._generator, validation=validation,
+                patience=patience, schedule=self._schedule,
+            )  # fmt: skip
+        finally:  # what was trained was trained, however it ended
+            self.history = (*self.history, *done)
         return self
 
     def backward_step(self, labels: Any) -> None:

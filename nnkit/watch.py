@@ -168,6 +168,8 @@ class Watch:
             self._hold(function.__dict__)
         if not _is_library(function.__globals__.get("__name__", "")):
             names = _names_in(function.__code__)
+            if not names.isdisjoint(("eval", "exec")):
+                self.opaque = function
             self._look_up(function.__globals__, names)
             for name in names:  # of modules that it imports itself
                 self._look_into(sys.modules.get(name), names)
@@ -307,9 +309,10 @@ def _is_library(module: str) -> bool:
 
 
 def _names_in(code: CodeType) -> set[str]:
-    """All names that a function looks up, functions inside it included."""
+    """All names that a function looks up, as names or as text; functions inside it included."""
     inner = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
-    return set(code.co_names).union(*inner)
+    spelled = {part for part in code.co_consts if isinstance(part, str) and part.isidentifier()}
+    return set(code.co_names).union(spelled, *inner)
 
 
 def _members(holder: Any) -> list[Any]:

@@ -104,7 +104,7 @@ def read_table(
     if not width:
         raise DataError("the file is empty: it has no line with a value in it")
     line, first = rows[0][0], rows[0][1][:width]
-    decimal = decimal or _guess_decimal(rows[: _SAMPLE + 1])
+    decimal = decimal or _guess_decimal(rows[: _SAMPLE + 1], delimiter)
     if header is None:
         header = all(np.isnan(parse_number(cell, decimal)) for cell in first)
     names = _names(line, first if header else [""] * width)
@@ -298,6 +298,10 @@ def _column(name: str, cells: tuple[str, ...], decimal: str) -> CsvColumn:
 # --- guesses ---------------------------------------------------------------------------------
 
 
+#: Digits in groups of three, as American numbers have them.
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+
+
 def _guess_delimiter(text: str) -> str:
     """The first that cuts the first rows into equally many cells; else the most nearly so."""
     best, best_score = ",", 0.0
@@ -315,11 +319,19 @@ def _guess_delimiter(text: str) -> str:
     return best
 
 
-def _guess_decimal(rows: list[_Record]) -> str:
+def _guess_decimal(rows: list[_Record], delimiter: str) -> str:
     """A comma if there are numbers with a comma and none with a point."""
     cells = [cell for _, cells in rows for cell in cells]
     comma, point = (
         any(mark in cell and np.isfinite(parse_number(cell, mark)) for cell in cells)
         for mark in ",."
     )
-    return "," if comma and not point else "."
+    if point or not comma:
+        return "."
+    grouped = [cell.strip() for cell in cells if "," in cell]
+    if delimiter == "," and all(map(_THOUSANDS.fullmatch, grouped)):
+        raise DataError(
+            f'numbers such as "{grouped[0]}" may be thousands or decimals: choose the decimal '
+            "mark, or write thousands without a comma"
+        )
+    return ","

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,19 @@ class TestTrain:
     ) -> None:
         run(capsys, *QUICK, *options, "--out", "w.npz")
         assert Predictor.load("w.npz").config.layers == layers
+
+    def test_an_activation_leaves_the_rest_of_the_layers(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        config = recommended("xor").replace(layers=(LayerConfig(4, "tanh", 0.3, "batch"),) * 2)
+        # With the mark that Windows' Notepad puts at the start.
+        Path("c.json").write_text("\ufeff" + json.dumps(config.to_dict()), encoding="utf-8")
+        options = ("--activation", "relu", "--epochs", "1", "--out", "w.npz")
+        run(capsys, "train", "--config", "c.json", *options)
+        expected = (LayerConfig(4, "relu", 0.3, "batch"),) * 2
+        assert Predictor.load("w.npz").config.layers == expected
+        run(capsys, "train", "--config", "c.json", "--layers", "5", "--epochs", "1", *options[-2:])
+        assert Predictor.load("w.npz").config.layers == (LayerConfig(5, "tanh", 0.3, "batch"),)
 
     def test_from_a_configuration(self, capsys: pytest.CaptureFixture[str]) -> None:
         config = ExperimentConfig(
@@ -284,6 +298,23 @@ class TestRefused:
         monkeypatch.setattr(Experiment, "step", interrupt)
         assert main([*QUICK, "--out", "w.npz"]) == 130
         assert os.listdir() == []
+
+    def test_interrupted_later_saves_what_was_trained(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        train = Experiment.step
+
+        def interrupt(self: Experiment) -> Any:
+            if self.epoch == 3:
+                raise KeyboardInterrupt
+            return train(self)
+
+        monkeypatch.setattr(Experiment, "step", interrupt)
+        assert main([*QUICK, "--epochs", "9", "--every", "2", "--out", "w.npz"]) == 130
+        *_, row, saved = capsys.readouterr().out.splitlines()
+        assert row.split()[0] == "3"
+        assert saved == "Saved w.npz."
+        assert Predictor.load("w.npz").epoch == 3
 
 
 class TestHelp:

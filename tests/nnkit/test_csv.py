@@ -410,3 +410,12 @@ def test_any_data_come_back_bit_for_bit(data):
     text = to_csv(data)
     back = read_csv(text, header=True, delimiter=",", decimal=".", task=data.task)
     assert same(back, data)
+
+
+def test_numbers_that_may_be_thousands_are_asked_about():
+    text = 'city,pop,rich\na,"1,234",0\nb,"5,678",1\nc,950,0\n'
+    with pytest.raises(DataError, match=r'"1,234" may be thousands or decimals'):
+        read_table(text)
+    assert read_table(text, decimal=",")["pop"].values[0] == 1.234
+    assert read_table(text.replace("1,234", "0,234"))["pop"].values[0] == 0.234
+    assert read_table("a;b\n1,234;1\n5,678;0\n")["a"].values[0] == 1.234

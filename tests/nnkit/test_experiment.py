@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import io
 import itertools
 import math
+import pickle
 import re
 import tracemalloc
 from collections.abc import Callable
@@ -19,7 +21,8 @@ from hypothesis import strategies as st
 from nnkit import experiment as experiment_module
 from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import FEATURES, Dataset, feature_names, make_dataset
-from nnkit.errors import ConfigError
+from nnkit.errors import ConfigError, DataError, FileError
+from nnkit.evaluation import evaluate
 from nnkit.experiment import Experiment
 from nnkit.history import FIELDS, History, Snapshots
 from nnkit.init import INITIALIZERS
@@ -1359,3 +1362,84 @@ class TestEveryChoice:
         path = trajectory(experiment, 3)
         for before, after in itertools.pairwise(path):
             assert np.linalg.norm(after - before) <= 1.001e-3
+
+
+class TestCopies:
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda e: pickle.loads(pickle.dumps(e))])
+    @pytest.mark.parametrize("epochs", [0, 3])
+    def test_go_on_as_the_original_does(self, copied: Any, epochs: int) -> None:
+        config = SMALL.replace(
+            layers=(LayerConfig(4, "tanh", 0.2, "batch"),), schedule="exponential"
+        )
+        experiment = trained(config, epochs)
+        experiment.unit_grids(8)
+        other, before = copied(experiment), weights(experiment).copy()
+        trajectory(other, 3)
+        assert_same_bits(weights(experiment), before)
+        trajectory(experiment, 3)
+        assert_same_run(experiment, other)
+        for mine, others in zip(experiment.unit_grids(8), other.unit_grids(8), strict=True):
+            assert_same_bits(mine, others)
+
+
+class TestInterrupted:
+    def test_half_an_epoch_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        config = SMALL.replace(layers=(LayerConfig(4, "tanh", 0.2, "batch"),))
+        experiment, undisturbed = trained(config, 2), trained(config, 5)
+        whole = experiment._step.epochs
+
+        def half(x: Any, y: Any, **options: Any) -> Any:
+            whole(x, y, **options)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(experiment._step, "epochs", half)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.step()
+        assert experiment.status == "paused"
+        assert experiment.epoch == 2
+        assert experiment._measure(2) == experiment.latest
+        monkeypatch.undo()
+        trajectory(experiment, 3)
+        assert_same_bits(weights(experiment), weights(undisturbed))
+
+
+class TestLoadedAgain:
+    def test_counts_all_epochs(self) -> None:
+        file = io.BytesIO()
+        trained(SMALL, 3).save(file)
+        experiment = Experiment.load(io.BytesIO(file.getvalue()))
+        trajectory(experiment, 2)
+        again = io.BytesIO()
+        experiment.save(again)
+        assert Predictor.load(io.BytesIO(again.getvalue())).epoch == 5
+        experiment.reset()
+        experiment.save(again := io.BytesIO())
+        assert Predictor.load(io.BytesIO(again.getvalue())).epoch == 0
+
+    def test_refuses_data_in_another_order(self) -> None:
+        x = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
+        targets = (x[:, 0] > 0).astype(int)
+        data = Dataset(
+            x, targets, "classification", input_names=("a", "b"), class_names=("cat", "dog")
+        )
+        experiment = Experiment(ExperimentConfig(dataset=CUSTOM), data)
+        experiment.save(file := io.BytesIO())
+        swapped = (
+            dataclasses.replace(data, input_names=("b", "a")),
+            dataclasses.replace(data, class_names=("dog", "cat")),
+        )
+        for other, what in zip(swapped, ("inputs a, b", "classes cat, dog"), strict=True):
+            with pytest.raises(FileError, match=f"with the {what} in this order"):
+                Experiment.load(io.BytesIO(file.getvalue()), other)
+            with pytest.raises(DataError, match=f"with the {what} in this order"):
+                evaluate(experiment, other)
+        Experiment.load(io.BytesIO(file.getvalue()), data)
+
+
+def test_scores_of_two_outputs_that_tie_are_those_of_the_evaluation() -> None:
+    config = recommended("xor").replace(
+        loss="cross_entropy", layers=(LayerConfig(4),), init="zeros"
+    )
+    experiment = Experiment(config)
+    found = evaluate(experiment, experiment.train_data).at().accuracy
+    assert experiment.latest.train_score == found

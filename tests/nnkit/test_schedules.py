@@ -200,3 +200,22 @@ def test_bad_settings_name_the_field_and_leave_the_rate(field: str, make: Any) -
         make(optimizer)
     assert caught.value.field == field
     assert optimizer.lr == 0.3
+
+
+@pytest.mark.parametrize(
+    "make", [lambda p: SGD(p, lr=0.1, momentum=0.9), lambda p: Adam(p, lr=0.1)]
+)
+def test_one_cycle_resumes_with_its_momentum(make):
+    def momentum(optimizer):
+        return getattr(optimizer, "betas", (getattr(optimizer, "momentum", None),))[0]
+
+    def scheduled():
+        optimizer = make([Parameter([0.0])])
+        return optimizer, OneCycleLR(optimizer, 1.0, total_steps=40, cycle_momentum=True)
+
+    optimizer, schedule = scheduled()
+    for _ in range(10):
+        schedule.step()
+    other, resumed = scheduled()
+    resumed.load_state_dict(schedule.state_dict())
+    assert momentum(other) == momentum(optimizer) != 0.95

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from nnkit import (
+    L1,
     MSE,
     SGD,
     Adam,
@@ -43,6 +44,7 @@ from nnkit import (
     update_module,
 )
 from nnkit.errors import ConfigError, DataError, GraphError, ShapeError
+from tests.nnkit.numeric import assert_same_bits
 
 X = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
 Y = np.tanh(X[:, :1] - 2 * X[:, 1:])
@@ -423,3 +425,111 @@ class TestNeuralNetwork:
     def test_labels_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ShapeError):
             boxed().fit(X, np.stack([LABELS, LABELS], axis=1), epochs=1)
+
+
+class TestEditsBetweenFits:
+    """A fit trains the network as it is then."""
+
+    @staticmethod
+    def fitted(**changes: Any) -> NeuralNetwork:
+        g = np.random.default_rng(0)
+        model = NeuralNetwork(
+            [Linear(2, 4, generator=g), Tanh(), Linear(4, 1, generator=g)], MSE(), 0.1, **changes
+        )
+        return model.fit(X, Y, epochs=2)
+
+    def test_layers_that_are_added_or_replaced_are_trained(self) -> None:
+        model = self.fitted()
+        model.append(Linear(1, 1, generator=np.random.default_rng(1)))
+        model[0] = Linear(2, 4, generator=np.random.default_rng(2))
+        before = [p.data.copy() for p in model.parameters()]
+        model.fit(X, Y, epochs=2)
+        for p, old in zip(model.parameters(), before, strict=True):
+            assert (p.data != old).any()
+
+    def test_another_loss_counts(self) -> None:
+        model, other = self.fitted(), self.fitted()
+        model.loss = L1()
+        model.fit(X, Y, epochs=3)
+        other.fit(X, Y, epochs=3)
+        assert not np.array_equal(weights(model), weights(other))
+        assert model.history[-1].loss != other.history[-1].loss
+
+    def test_a_penalty_comes_and_goes(self) -> None:
+        for optimizer in ("sgd", "adam"):
+            always = self.fitted(regularization_factor=5.0, optimizer=optimizer).fit(X, Y, epochs=4)
+            later, never = self.fitted(optimizer=optimizer), self.fitted(optimizer=optimizer)
+            later.regularization_factor = 5.0
+            later.fit(X, Y, epochs=4)
+            assert len(later._step.optimizer.param_groups) == 4
+            assert later._step.optimizer.steps == always._step.optimizer.steps
+            decays = [group["weight_decay"] for group in later._step.optimizer.param_groups]
+            assert decays == [0.1, 0.0, 0.1, 0.0]
+            later.regularization_factor = 0.0
+            later.fit(X, Y, epochs=1)
+            assert not any(group["weight_decay"] for group in later._step.optimizer.param_groups)
+            never.regularization_factor = 5.0
+            never.regularization_factor = 0.0
+            never.fit(X, Y, epochs=4)
+            fresh = self.fitted(optimizer=optimizer).fit(X, Y, epochs=4)
+            assert_same_bits(weights(never), weights(fresh))
+
+    def test_an_optimizers_own_decay_stays(self) -> None:
+        model = self.fitted(optimizer="adamw").fit(X, Y, epochs=2)
+        assert [g["weight_decay"] for g in model._step.optimizer.param_groups] == [0.01]
+
+    def test_a_learning_rate_is_where_the_schedule_starts(self) -> None:
+        model = self.fitted(schedule=partial(ExponentialLR, gamma=0.5))
+        model.learning_rate = 0.8
+        model.fit(X, Y, epochs=2)
+        assert [p.learning_rate for p in model.history] == [0.1, 0.05, 0.2, 0.1]
+        model.append(Linear(1, 1))
+        assert model.fit(X, Y, epochs=1).history[-1].learning_rate == 0.05
+
+
+def test_a_callback_may_look_at_the_model() -> None:
+    def run(callback: Any) -> np.ndarray:
+        g = np.random.default_rng(0)
+        model = Sequential(
+            Linear(2, 8, generator=g), Dropout(0.5, generator=g), Linear(8, 1, generator=g)
+        )
+        fit(model, X, Y, MSE(), SGD(model.parameters(), lr=0.1), epochs=4, callback=callback(model))
+        return weights(model)
+
+    def looking(model: Module) -> Any:
+        return lambda _: (model.eval()(X), None)[1]
+
+    assert_same_bits(run(lambda _: None), run(looking))
+
+
+def test_a_callback_may_answer_with_a_number_of_numpy() -> None:
+    model = Linear(2, 1)
+    options: dict[str, Any] = {"epochs": 5, "callback": lambda p: np.float64(p.epoch) < 2}
+    assert len(fit(model, X, Y, MSE(), SGD(model.parameters(), lr=0.1), **options)) == 2
+
+
+def test_a_fit_that_is_broken_off_is_in_the_history() -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.epoch == 3:
+            raise KeyboardInterrupt
+
+    model = TestEditsBetweenFits.fitted()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, epochs=9, callback=interrupt)
+    assert [p.epoch for p in model.history] == [1, 2, 1, 2, 3]
+
+
+def test_validation_that_is_a_share_is_refused() -> None:
+    model = Linear(2, 1)
+    with pytest.raises(ConfigError, match="validation: must be a pair"):
+        fit(model, X, Y, MSE(), SGD(model.parameters(), lr=0.1), epochs=1, validation=0.2)
+
+
+def test_a_seed_serves_for_the_order() -> None:
+    results = []
+    for generator in (3, np.random.default_rng(3)):
+        model = Linear(2, 1, generator=0)
+        optimizer = SGD(model.parameters(), lr=0.1)
+        fit(model, X, Y, MSE(), optimizer, epochs=2, batch_size=8, generator=generator)
+        results.append(weights(model))
+    assert_same_bits(*results)

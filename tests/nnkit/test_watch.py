@@ -463,3 +463,36 @@ def test_a_loss_of_one_number_in_any_shape_and_no_other():
         with pytest.raises(nn.GraphError, match="this one is a float"):
             step(X, Y)
         np.testing.assert_array_equal(model.weight.data, before)
+
+
+# What a forward looks up by its name as text ------------------------------------------------
+
+SHARED = ModuleType("shared_by_forwards")
+SHARED.gain = gain_here = 1.0
+BY_TEXT = {
+    "getattr": lambda x: x * getattr(SHARED, "gain"),  # noqa: B009
+    "vars": lambda x: x * vars(SHARED)["gain"],
+    "globals": lambda x: x * globals()["gain_here"],
+    "sys.modules": lambda x: x * sys.modules["shared_by_forwards"].gain,
+    "__import__": lambda x: x * __import__("shared_by_forwards").gain,
+    "eval": lambda x: eval("x * gain_here"),
+}
+
+
+@pytest.mark.parametrize("scaled", BY_TEXT.values(), ids=BY_TEXT)
+def test_edits_of_what_is_looked_up_by_its_name_as_text(scaled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "shared_by_forwards", SHARED)
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    losses = []
+    for capture in (True, False):
+        with monkeypatch.context() as patch:
+            model = nn.Sequential(
+                nn.Linear(2, 4, generator=0), scaled, nn.Linear(4, 1, generator=1)
+            )
+            optimizer = nn.SGD(model.parameters(), lr=0.1)
+            step = nn.TrainingStep(model, nn.MSE(), optimizer, capture=capture)
+            before = step.epochs(x, x[:, :1], epochs=2)
+            patch.setattr(SHARED, "gain", 2.0)
+            patch.setitem(globals(), "gain_here", 2.0)
+            losses.append([*before, *step.epochs(x, x[:, :1], epochs=2)])
+    np.testing.assert_array_equal(*losses)
