@@ -113,6 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _predict(options.file, options.points)
         else:
             _train(options)
+    except BrokenPipeError:  # whoever reads the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (NnkitError, OSError) as error:
         print(f"nnkit: {error}", file=sys.stderr)
         return 2

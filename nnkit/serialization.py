@@ -190,8 +190,12 @@ def _write_atomically(path: Path, data: bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if (
+            isinstance(error, OSError) and error.errno
+        ):  # of the name that was given, not of the one in between
+            raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -108,7 +108,7 @@ def train_epochs(
     patience = None if patience is None else whole_number("patience", patience)
     generator = None if generator is None else np.random.default_rng(generator)
     trained = TrainingStep(model, loss, optimizer) if step is None else step
-    x, y = (np.asarray(values, optimizer.flat.dtype) for values in (x, y))
+    x, y = (_numbers(name, values, optimizer.flat.dtype) for name, values in (("x", x), ("y", y)))
 
     def run() -> Iterator[Progress]:
         lowest, best_epoch, best_state = math.inf, 0, None
@@ -133,6 +133,17 @@ def train_epochs(
             model.load_state_dict(best_state)
 
     return run()
+
+
+def _numbers(name: str, values: Any, dtype: Any) -> Array:
+    """`values` as an array, refused where they are no rows of numbers."""
+    try:
+        array = np.asarray(values.data if isinstance(values, Tensor) else values)
+    except ValueError as error:
+        raise DataError(f"{name} needs rows of equal length: {error}") from error
+    if not array.ndim or array.dtype.kind not in "fiub":
+        raise DataError(f"{name} must be rows of real numbers, got {array.dtype} {array.shape}")
+    return array.astype(dtype, copy=False)
 
 
 def fit(

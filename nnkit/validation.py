@@ -104,7 +104,7 @@ def cross_validate(
     True
     """
     limit = min(MAX_FOLDS, len(data) // (1 if data.classes else 2))
-    if not 2 <= folds <= limit:
+    if not isinstance(folds, (int, np.integer)) or not 2 <= folds <= limit:
         raise ConfigError(
             "folds", f"must be from 2 to {limit} for {len(data)} samples, got {folds!r}"
         )

@@ -276,6 +276,11 @@ def parse_expression(text: str) -> expressions.Expression:
         place = re.search("[<>]", text)
         position = place.start() if place else 0
         raise ExpressionError("a comparison jumps from 0 to 1 and has no gradient", position)
+    named = [name for name, _ in expression.assignments]
+    if "L" in named and text.rstrip("; \t\r\n").rpartition(";")[2].strip() != "L":
+        raise ExpressionError(
+            "L is what the result is called: give this part another name", text.index("L")
+        )
     if not _depends(expression):
         start = text.rstrip("; \t\r\n").rfind(";") + 1
         position = start + len(text[start:]) - len(text[start:].lstrip())
@@ -344,6 +349,8 @@ def _names(graph: Graph) -> tuple[str, ...]:
     given = [n.name if n.name != n.operation else "" for n in graph.nodes]
     if output.operation:
         given[-1] = "L"
+    if given.count("L") > 1:
+        raise ConfigError("names", "have an L, which is what the result is called; rename it")
     names: list[str] = []
     fresh = (name for name in _numbered("v") if name not in given)
     for node, name in zip(graph.nodes, given, strict=True):

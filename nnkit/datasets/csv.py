@@ -75,7 +75,8 @@ def read_table(
 
     Args:
         source: the text itself, its bytes, or a `pathlib.Path` to read.
-        header: whether the first row holds names. Guessed: it does if no cell of it is a number.
+        header: whether the first row holds names. Guessed: it does if no cell of it is a number
+            or a missing value.
         delimiter: one character. Guessed: tab, semicolon, bar or comma.
         decimal: "." or ",".
         max_rows, max_bytes: more than this is refused; blank lines count as rows.
@@ -106,7 +107,11 @@ def read_table(
     line, first = rows[0][0], rows[0][1][:width]
     decimal = decimal or _guess_decimal(rows[: _SAMPLE + 1], delimiter)
     if header is None:
-        header = all(np.isnan(parse_number(cell, decimal)) for cell in first)
+        # A value that is missing, if it is written at all, is no name.
+        values = MISSING - {""}
+        header = all(
+            np.isnan(parse_number(cell, decimal)) and cell.lower() not in values for cell in first
+        )
     names = _names(line, first if header else [""] * width)
     body = rows[1:] if header else rows
     if not body:

@@ -380,3 +380,28 @@ def test_as_a_process() -> None:
     done = process("train", "--lr", "-3")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == ("nnkit: learning_rate: must be a number from 1e-06 to 10000, got -3.0\n")
+
+
+def test_a_reader_that_has_had_enough_is_no_error() -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "nnkit",
+        "train",
+        "--dataset",
+        "xor",
+        "--every",
+        "1",
+        "--epochs",
+        "100000",
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().split()[0] == "epoch"
+    process.stdout.close()
+    assert process.wait() == 1
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.stderr.close()

@@ -419,3 +419,8 @@ def test_numbers_that_may_be_thousands_are_asked_about():
     assert read_table(text, decimal=",")["pop"].values[0] == 1.234
     assert read_table(text.replace("1,234", "0,234"))["pop"].values[0] == 0.234
     assert read_table("a;b\n1,234;1\n5,678;0\n")["a"].values[0] == 1.234
+
+
+def test_a_missing_value_is_no_name():
+    assert not read_table("NA,?,cat\n1,2,dog\n3,4,cat\n").has_header
+    assert read_table(",a,kind\n1,2,dog\n3,4,cat\n").has_header

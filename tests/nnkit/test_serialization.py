@@ -596,3 +596,10 @@ class TestDamage:
         for content in (noise, start + noise, header, header + noise):
             with pytest.raises(FileError):
                 load(zipped([("w.npy", content)]))
+
+
+def test_errors_name_the_file_that_was_given(tmp_path):
+    file = tmp_path / "none" / "w.npz"
+    with pytest.raises(FileNotFoundError, match=re.escape(str(file))) as caught:
+        save_archive(file, {"w": np.zeros(2, np.float32)})
+    assert caught.value.filename == str(file)

@@ -533,3 +533,10 @@ def test_a_seed_serves_for_the_order() -> None:
         fit(model, X, Y, MSE(), optimizer, epochs=2, batch_size=8, generator=generator)
         results.append(weights(model))
     assert_same_bits(*results)
+
+
+@pytest.mark.parametrize("x", [None, [[1.0], [1.0, 2.0]], [["a"]], [[1j]]])
+def test_what_is_no_rows_of_numbers_is_refused(x: Any) -> None:
+    model = Linear(2, 1)
+    with pytest.raises(DataError, match=r"^x (must be|needs) rows"):
+        fit(model, x, Y, MSE(), SGD(model.parameters(), lr=0.1), epochs=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from typing import Any
 
 import numpy as np
 import pytest
@@ -163,3 +164,9 @@ def test_given_test_data_are_tested_on_and_all_other_data_trained_on():
     experiment.step()
     wider = experiment.restructured(custom.replace(layers=(LayerConfig(5, "tanh"),)))
     assert wider.train_data is train and wider.test_data is test
+
+
+@pytest.mark.parametrize("folds", [5.0, "3", None])
+def test_folds_are_a_whole_number(folds: Any) -> None:
+    with pytest.raises(ConfigError, match="folds: must be from 2"):
+        cross_validate(CONFIG, DATA, folds=folds)

@@ -365,3 +365,13 @@ def test_any_formula_can_be_walked_through(text: str, x: float, y: float) -> Non
     powers = [s.symbols for s in walk.steps if s.node.operation == "power" and "b" in s.symbols]
     assume(all(symbols["a"] > 0 for symbols in powers))
     assert_formulas_hold(walk)
+
+
+def test_only_the_result_is_called_L() -> None:
+    with pytest.raises(ExpressionError, match="L is what the result is called") as caught:
+        parse_expression("L = x*y; L*2")
+    assert caught.value.position == 0
+    values = {"x": 2.0, "y": 3.0}
+    assert walk_through_expression("L = x*y; L", values).names == ("x", "y", "L")
+    with pytest.raises(ConfigError, match="names: have an L"):
+        walk_through(lambda L: L * 2, {"L": 3.0})
