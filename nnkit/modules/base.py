@@ -71,7 +71,8 @@ class Module:
     A subclass sets its parameters and child modules as attributes (lists and tuples of modules
     count too) and writes `forward`. Parameters are found in the order in which the attributes
     were set, under dotted names such as `layers.0.weight`; one that is reachable twice counts
-    once, under its first name.
+    once, under its first name. Calling a module is the `forward` of its class as it was defined:
+    one that is assigned to an object or a class later is not called.
 
     >>> from nnkit import Linear, ReLU
     >>> class Net(Module):
