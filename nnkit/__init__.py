@@ -98,6 +98,7 @@ from .modules import (
     tanh,
 )
 from .modules.activations import ACTIVATIONS
+from .neural_network import NeuralNetwork
 from .operations import (
     absolute,
     clip,
@@ -141,7 +142,6 @@ from .schedules import (
 from .step import TrainingStep
 from .tensor import Parameter, Tensor, no_grad
 from .training import (
-    NeuralNetwork,
     Progress,
     create_network,
     evaluate,

@@ -21,6 +21,7 @@ from ..functions import Array, Kernels
 from ..functions.base import kernels
 from ..functions.memory import aligned, view_like
 from ..tensor import Parameter, Tensor
+from .page import LENGTH, Page
 
 Numbers = dict[str, Any]
 #: A stretch of elements, and the parameters, gradients and memory there.
@@ -28,8 +29,6 @@ Cut = tuple[slice, Array, Array, Array]
 
 #: Elements that a rule works on at a time, so that its vectors stay in the processor's cache.
 BLOCK = 16_384
-#: Steps whose numbers are worked out at a time.
-PAGE = 128
 #: Every so many steps, memories that have decayed to almost nothing are made exactly zero:
 #: arithmetic on denormal numbers is many times slower.
 FLUSH_EVERY, FLUSH = 128, 1e-20
@@ -56,8 +55,7 @@ class Optimizer:
     #: Attributes that change as it works, or follow from others.
     working_fields: ClassVar[frozenset[str]] = frozenset((
         "param_groups", "parameters", "steps", "flat", "gradient", "memory",
-        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_numbers",
-        "_page_end", "_page_basis",
+        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_basis",
     ))  # fmt: skip
 
     #: The attributes that `numbers` depends on. A class that has `numbers` of its own says so
@@ -118,11 +116,8 @@ class Optimizer:
         self._present: list[bool] = []
         self._all_present = [True] * len(self.parameters)
         self._cuts: list[Cut] = []
-        # The numbers of `PAGE` steps: those of the last one, and columns to take the next from.
-        self._page: list[tuple[Array, list[float]]] = []
-        self._page_numbers: Numbers = {}
-        self._page_end = 0
-        self._page_basis: Any = None
+        self._page: Page | None = None
+        self._page_basis: Any = None  # what it follows from
         self.pack()
 
     # The learning rate and the other options ------------------------------------------------
@@ -199,29 +194,17 @@ class Optimizer:
             return self._numbers_alone()
         basis = (self.param_groups[0]["lr"], self._basis(self))
         if basis != self._page_basis:  # and so, perhaps, at every step
-            self._page_basis, self._page_end = basis, 0
+            self._page_basis, self._page = basis, None
             return self._numbers_alone()
-        if not 0 < self._page_end - self.steps <= PAGE:
-            self._turn_page()
-        line = self.steps - self._page_end  # counted from the end
-        for number, column in self._page:
-            number[()] = column[line]
-        return self._page_numbers
+        if self._page is None or not self._page.covers(self.steps):
+            steps = np.arange(self.steps, self.steps + LENGTH, dtype=np.float64)
+            columns = self.numbers(self.option("lr"), steps)
+            self._page = Page(self.steps, columns, self.flat.dtype)
+        return self._page.at(self.steps)
 
     def _numbers_alone(self) -> Numbers:
         numbers = self.numbers(self.option("lr"), float(self.steps))
         return {name: np.array(value, self.flat.dtype) for name, value in numbers.items()}
-
-    def _turn_page(self) -> None:
-        """Work the numbers of the steps from this one on out."""
-        self._page_end = self.steps + PAGE
-        steps = np.arange(self.steps, self._page_end, dtype=np.float64)
-        columns = self.numbers(self.option("lr"), steps)
-        self._page_numbers = {name: np.zeros((), self.flat.dtype) for name in columns}
-        self._page = [
-            (self._page_numbers[name], np.broadcast_to(column, PAGE).tolist())
-            for name, column in columns.items()
-        ]
 
     def change(self, k: Kernels, present: list[bool], numbers: Numbers) -> None:
         """Clip the gradient, then run the rule on the parameters that have one."""
@@ -349,8 +332,7 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view is no view: copied optimizers pack their parameters anew.
-        lists: dict[str, Any] = {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
-        return self.__dict__ | lists | {"_page_basis": None}
+        return self.__dict__ | {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"
