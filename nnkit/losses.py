@@ -159,7 +159,7 @@ class Hinge(Loss):
 
 
 def _within_unit_interval(values: Array) -> bool:
-    """Whether all are numbers from 0 to 1, found in less than half of the time of min and max."""
+    """Whether all are numbers from 0 to 1; in few of them, bytes are searched fastest."""
     return 0 not in np.equal(clip_ufunc(values, ZERO, ONE), values).tobytes()
 
 

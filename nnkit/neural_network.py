@@ -84,7 +84,9 @@ class NeuralNetwork(Sequential):
         self._generator = generator
         self._step: TrainingStep | None = None
         self._schedule: Schedule | None = None
-        self._penalised, self._rate = False, learning_rate  # at the last `fit`
+        # What the step was made for, and how things were at the last `fit`.
+        self._trained: list[Parameter] = []
+        self._penalised, self._rate = False, learning_rate
         if generator is not None:
             self.reset_parameters(generator)
 
@@ -146,7 +148,7 @@ class NeuralNetwork(Sequential):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy makes an optimizer of its own: a captured step works on this network's arrays.
-        working = {"_step": None, "_schedule": None, "_penalised": False}
+        working: dict[str, Any] = {"_step": None, "_schedule": None, "_trained": []}
         return super().__getstate__() | working
 
     def _fitting(self, examples: Any, labels: Any) -> tuple[Array, Array]:
@@ -163,37 +165,45 @@ class NeuralNetwork(Sequential):
     def _prepared(self, examples: int) -> TrainingStep:
         """The training step for the network as it is now, with a penalty for so many examples."""
         parameters, factor = list(self.parameters()), self.regularization_factor
-        step = self._step
-        if step is None or list(map(id, step.optimizer.parameters)) != list(map(id, parameters)):
+        step, schedule = self._step, self._schedule
+        if step is None or list(map(id, self._trained)) != list(map(id, parameters)):
             step = self._new_step(parameters, {})
-        elif factor and not self._penalised:  # weights and biases need groups of their own now
+        elif bool(factor) != self._penalised:
             step = self._new_step(parameters, step.optimizer.state_dict())
         step.loss = self.loss
-        if factor or self._penalised:
+        if factor:
             for group in step.optimizer.param_groups:
                 group["weight_decay"] = factor / examples * (group["params"][0].ndim > 1)
         if self._schedule is None:
             step.optimizer.lr = self.learning_rate
-        elif self._rate != self.learning_rate:
+        elif schedule is not None and self._rate != self.learning_rate:
             self._schedule.rebase(self.learning_rate)
-        self._step, self._penalised, self._rate = step, bool(factor), self.learning_rate
+        self._step, self._trained = step, parameters
+        self._penalised, self._rate = bool(factor), self.learning_rate
         return step
 
-    def _new_step(self, parameters: list[Parameter], state: Mapping[str, Any]) -> TrainingStep:
-        """A step with a new optimizer in that `state`; the schedule goes on where it was."""
+    def _new_step(self, parameters: list[Parameter], memory: Mapping[str, Any]) -> TrainingStep:
+        """A step with a new optimizer that has this memory; the schedule goes on where it was."""
+        # With a penalty, weights and biases need groups of their own.
         groups = [{"params": [p]} for p in parameters]
         optimizer = self._make_optimizer(
             groups if self.regularization_factor else parameters, lr=self.learning_rate
         )
-        if state:
-            optimizer.load_state_dict(state)
+        if memory:
+            optimizer.load_state_dict(memory)
         if self._make_schedule is not None:
             before, self._schedule = self._schedule, self._make_schedule(optimizer)
             if before is not None:
-                state = before.state_dict()
-                rates = {n: state[n][:1] * len(optimizer.param_groups) for n in ("base_lrs", "lrs")}
-                self._schedule.load_state_dict({**state, **rates})
+                self._schedule.load_state_dict(_for_groups(before.state_dict(), optimizer))
         return TrainingStep(self, self.loss, optimizer)
+
+
+def _for_groups(state: dict[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+    """The state of a schedule, with the first group's rates for all where their number differs."""
+    groups = len(optimizer.param_groups)
+    if len(state["lrs"]) == groups:
+        return state
+    return {**state, **{name: state[name][:1] * groups for name in ("base_lrs", "lrs")}}
 
 
 def _targets(labels: Any, output: tuple[int, ...]) -> Array:

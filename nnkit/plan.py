@@ -53,8 +53,8 @@ class Plan:
             changing = [recorder.know("given", value) for value in numbers.values()]
             know_state(recorder, watch, optimizer)
             output, present = self._record(recorder, numbers)
-        #: The parameters whose gradients lie in the optimizer's vector after a step.
-        self.left = [keeps_gradients and has_gradient for has_gradient in present]
+        #: Of each parameter, whether its gradient lies in the optimizer's vector after a step.
+        self.keeps_gradient = [keeps_gradients and has_gradient for has_gradient in present]
         self.output = recorder.place(output)
         self.output.storage.kind = "given"  # each step leaves its output in a place of its own
         batch = [*(place.storage for place in inputs), targets]
@@ -144,9 +144,11 @@ class Plan:
                 self.loss.check_predictions(self.outputs[:count])
             losses = self._losses(count, slots)
         views = optimizer._gradient_views
-        for parameter, view, left in zip(optimizer.parameters, views, self.left, strict=True):
+        for parameter, view, kept in zip(
+            optimizer.parameters, views, self.keeps_gradient, strict=True
+        ):
             parameter._version += 1
-            parameter._grad = view.copy() if left else None
+            parameter._grad = view.copy() if kept else None
         return losses
 
     def _numbers(self, count: int) -> dict[str, Any]:

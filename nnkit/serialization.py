@@ -192,9 +192,8 @@ def _write_atomically(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if (
-            isinstance(error, OSError) and error.errno
-        ):  # of the name that was given, not of the one in between
+        if isinstance(error, OSError) and error.errno:
+            # Of the path that was given, not of the temporary file.
             raise type(error)(error.errno, error.strerror, str(path)) from error
         raise
 

@@ -6,7 +6,7 @@ walks them once, each after everything that used it, adding up gradients where a
 more than once. Nothing recurses, so depth is limited by memory only.
 
 `apply` runs at every operation and is written for speed: around small arrays it costs more than the
-arithmetic. Hence a loop where comprehensions would do.
+arithmetic. Hence one, two and three inputs are spelled out.
 """
 
 from __future__ import annotations
@@ -146,9 +146,10 @@ class Tensor:
 
     def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """All but the graph: a copy of a result is a leaf."""
-        slots = {n: getattr(self, n) for n in Tensor.__slots__ if not n.startswith("__")}
+        state: Any = super().__getstate__()
+        attributes, slots = state
         leaf = {"_depth": min(self._depth, 1), "_function": None, "_record": None}
-        return getattr(self, "__dict__", None), slots | leaf
+        return attributes, slots | leaf
 
     # What it holds --------------------------------------------------------------------------
 
@@ -385,6 +386,12 @@ class Tensor:
     def __itruediv__(self, other: Any) -> Tensor:
         return self._replaced_by(self / other)
 
+    def __ipow__(self, other: Any) -> Tensor:
+        return self._replaced_by(self**other)
+
+    def __imatmul__(self, other: Any) -> Tensor:
+        return self._replaced_by(self @ other)
+
     def _replaced_by(self, result: Tensor) -> Tensor:
         if self._depth != 1:
             return result
@@ -532,24 +539,24 @@ def apply(function: Function, *inputs: Any) -> Tensor:
     Inputs of other kinds are made tensors first.
     """
     k = kernels.get()
-    number = len(inputs)
+    count = len(inputs)
     depths: Sequence[int]
     versions: Sequence[int]
     try:
         if not inputs[0]._data.ndim and not k.recording:
             k = SCALAR_KERNELS
-        if number == 1:  # most operations have few inputs: spelled out, they take half the time
+        if count == 1:  # most operations have few inputs: spelled out, they take half the time
             (x,) = inputs
             versions, depth = (x._version,), x._depth
             depths = (depth,)
             output, saved = function.forward(k, x._data)
-        elif number == 2:
+        elif count == 2:
             x, y = inputs
             versions = x._version, y._version
             depths = x._depth, y._depth
             depth = max(depths)
             output, saved = function.forward(k, x._data, y._data)
-        elif number == 3:
+        elif count == 3:
             x, y, z = inputs
             versions = x._version, y._version, z._version
             depths = x._depth, y._depth, z._depth

@@ -276,10 +276,10 @@ def parse_expression(text: str) -> expressions.Expression:
         place = re.search("[<>]", text)
         position = place.start() if place else 0
         raise ExpressionError("a comparison jumps from 0 to 1 and has no gradient", position)
-    named = [name for name, _ in expression.assignments]
-    if "L" in named and text.rstrip("; \t\r\n").rpartition(";")[2].strip() != "L":
+    named_l = re.search(r"\bL\s*=(?!=)", text)
+    if named_l and text.rstrip("; \t\r\n").rpartition(";")[2].strip() != "L":
         raise ExpressionError(
-            "L is what the result is called: give this part another name", text.index("L")
+            "L is what the result is called: give this part another name", named_l.start()
         )
     if not _depends(expression):
         start = text.rstrip("; \t\r\n").rfind(";") + 1

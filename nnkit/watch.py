@@ -311,8 +311,18 @@ def _is_library(module: str) -> bool:
 def _names_in(code: CodeType) -> set[str]:
     """All names that a function looks up, as names or as text; functions inside it included."""
     inner = [_names_in(part) for part in code.co_consts if isinstance(part, CodeType)]
-    spelled = {part for part in code.co_consts if isinstance(part, str) and part.isidentifier()}
-    return set(code.co_names).union(spelled, *inner)
+    return {name for name in _texts(code.co_consts) if name.isidentifier()}.union(
+        code.co_names, *inner
+    )
+
+
+def _texts(constants: Iterable[Any]) -> Iterator[str]:
+    """All texts among the constants of a function, those in tuples and sets included."""
+    for part in constants:
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, (tuple, frozenset)):
+            yield from _texts(part)
 
 
 def _members(holder: Any) -> list[Any]:

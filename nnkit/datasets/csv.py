@@ -333,7 +333,8 @@ def _guess_decimal(rows: list[_Record], delimiter: str) -> str:
     )
     if point or not comma:
         return "."
-    grouped = [cell.strip() for cell in cells if "," in cell]
+    commas = [cell.strip() for cell in cells if "," in cell]
+    grouped = [cell for cell in commas if np.isfinite(parse_number(cell, ","))]
     if delimiter == "," and all(map(_THOUSANDS.fullmatch, grouped)):
         raise DataError(
             f'numbers such as "{grouped[0]}" may be thousands or decimals: choose the decimal '

@@ -41,7 +41,7 @@ class MatMul(Function):
 class Linear(Function):
     """x Wᵀ + b for x (n, in), W (out, in), b (out,).
 
-    The bias is one more row under Wᵀ, met by a column of ones beside x: a single product gives
+    The bias is one more column beside W, met by a row of ones below xᵀ: a single product gives
     the output, and a single product gives the gradients of weight and bias together. In memory
     the output lies unit by unit (its transpose is C-ordered), which is what BLAS writes fastest.
 

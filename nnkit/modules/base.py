@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .. import functions as F
 from ..backpropagation import backpropagate, cotangent
 from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
-from ..tensor import Parameter, Tensor, no_grad
+from ..tensor import Parameter, Tensor, apply, no_grad
 
 if TYPE_CHECKING:
     from ..serialization import PathOrFile
@@ -32,7 +33,11 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     first = parameters[0].name if parameters else ""
-    one = len(parameters) == 1 and parameters[0].kind == inspect.Parameter.POSITIONAL_OR_KEYWORD
+    plain = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    of_one = [p.replace(annotation=plain.empty) for p in parameters] == [plain]
+    # Our own modules take one tensor each, but for containers, whose layers know what they take.
+    home = forward.__module__
+    takes_lists = not home.startswith("nnkit.") or home.endswith(".containers")
 
     def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
         if not inputs:
@@ -41,27 +46,27 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
             inputs = (options.pop(first),)
         x = inputs[0]
         if not isinstance(x, Tensor):
-            x = _as_input(x)
+            x = _as_input(x, takes_lists)
         output = forward(self, x, *inputs[1:], **options)
         self._last_call = (x, output)
         return output
 
     def of_x(self: Module, x: Any) -> Any:  # the same for nearly all modules, in half the time
         if not isinstance(x, Tensor):
-            x = _as_input(x)
+            x = _as_input(x, takes_lists)
         output = forward(self, x)
         self._last_call = (x, output)
         return output
 
-    wrapped = functools.wraps(forward)(of_x if one and first == "x" else of_any)
+    wrapped = functools.wraps(forward)(of_x if of_one else of_any)
     wrapped.remembers = True  # type: ignore[attr-defined]
     return wrapped
 
 
-def _as_input(x: Any) -> Any:
+def _as_input(x: Any, takes_lists: bool) -> Any:
     """What a forward pass is given for `x`: a tensor, or a list of tensors as it is."""
     if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
-        return x
+        return x if takes_lists else apply(F.Stack(0), *x)
     return Tensor(x, requires_grad=True)
 
 

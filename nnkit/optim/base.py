@@ -58,8 +58,8 @@ class Optimizer:
         "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_basis",
     ))  # fmt: skip
 
-    #: The attributes that `numbers` depends on. A class that has `numbers` of its own says so
-    #: itself, or they are worked out at every step.
+    #: The attributes that `numbers` reads. They are read by `_basis`, which is None for a class
+    #: that has `numbers` of its own and does not say this again: those are worked out at each step.
     number_fields: ClassVar[tuple[str, ...]] = ()
     _basis: ClassVar[attrgetter[Any] | None] = attrgetter("number_fields")
 
@@ -67,6 +67,7 @@ class Optimizer:
         super().__init_subclass__(**options)
         for part in cls.__mro__:
             if "number_fields" in vars(part):
+                # With no name to get, attrgetter wants one that says nothing.
                 cls._basis = attrgetter(*cls.number_fields or ("number_fields",))
                 break
             if "numbers" in vars(part):
@@ -146,7 +147,7 @@ class Optimizer:
         return np.repeat(np.asarray(values, None if name == "lr" else self.flat.dtype), sizes)
 
     def fixed_options(self) -> tuple[Any, ...]:
-        """The options of the groups that a recorded rule holds fixed: all but one learning rate."""
+        """What a recorded rule takes for granted: the groups' options, and whether rates differ."""
         options = [
             [v for n, v in g.items() if n not in ("params", "lr")] for g in self.param_groups
         ]
@@ -192,8 +193,8 @@ class Optimizer:
         """The numbers of this step: worked out for many at once, while the learning rate stays."""
         if self._basis is None or len(self.param_groups) > 1:
             return self._numbers_alone()
-        basis = (self.param_groups[0]["lr"], self._basis(self))
-        if basis != self._page_basis:  # and so, perhaps, at every step
+        basis = (self.option("lr"), self._basis(self))
+        if basis != self._page_basis:  # perhaps it changes at every step: not worth a page yet
             self._page_basis, self._page = basis, None
             return self._numbers_alone()
         if self._page is None or not self._page.covers(self.steps):

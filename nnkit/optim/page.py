@@ -33,6 +33,6 @@ class Page:
     def at(self, step: int) -> dict[str, Any]:
         """The numbers of a step, until another is asked for."""
         line = step - self.first
-        for number, column in self._columns:
-            number[()] = column[line]
+        for value, column in self._columns:
+            value[()] = column[line]
         return self.numbers

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, ShapeError
 from ..functions import Array, Kernels
 from .base import Numbers, Optimizer, differs_from_zero, number
 
@@ -60,9 +60,10 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, value: float) -> None:
-        self._momentum = number("momentum", value, 1)
+        value = number("momentum", value, 1)
         if value and not self.memory_rows:
             raise ConfigError("momentum", "was 0 when this optimizer was made; make a new one")
+        self._momentum = value
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
         if not self.dampening:
@@ -143,8 +144,11 @@ class Adam(Optimizer):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave, for the same parameters; the betas stay."""
+        before = tuple(state.get("betas", self._betas))
+        if len(before) != 2:
+            raise ShapeError(f"the betas of a state are two numbers, got {before}")
         super().load_state_dict(state)
-        self._rescale(tuple(state.get("betas", self._betas)))
+        self._rescale(before)
 
     def numbers(self, lr: Any, step: Any) -> Numbers:
         b1, b2 = self._betas

@@ -416,6 +416,9 @@ def test_numbers_that_may_be_thousands_are_asked_about():
     text = 'city,pop,rich\na,"1,234",0\nb,"5,678",1\nc,950,0\n'
     with pytest.raises(DataError, match=r'"1,234" may be thousands or decimals'):
         read_table(text)
+    for beside in ('name,"Pop, total"\na,"1,234"\n', 'name,pop\n"Smith, J","1,234"\n'):
+        with pytest.raises(DataError, match="may be thousands"):
+            read_table(beside)
     assert read_table(text, decimal=",")["pop"].values[0] == 1.234
     assert read_table(text.replace("1,234", "0,234"))["pop"].values[0] == 0.234
     assert read_table("a;b\n1,234;1\n5,678;0\n")["a"].values[0] == 1.234

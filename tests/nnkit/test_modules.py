@@ -796,6 +796,22 @@ class TestListsOfTensors:
         with pytest.raises(GraphError, match="called with a list of tensors"):
             module.backward(np.ones(2))
 
+    def test_are_stacked_for_modules_that_take_one(self):
+        a = Tensor([1.0, -2.0], requires_grad=True)
+        nn.ReLU()([a, a]).sum().backward()
+        np.testing.assert_array_equal(a.grad, [2, 0])
+        assert nn.Linear(2, 1)([a, a, a]).shape == (3, 1)
+        assert nn.MSE()([Tensor(1.0), Tensor(2.0)], [1.0, 1.0]).item() == 0.5
+        chain = nn.Sequential(self.Add(), nn.Tanh())
+        assert chain([a, Tensor([0.0])]).shape == (2,)
+
+    def test_an_input_may_have_a_default(self):
+        class Constant(nn.Module):
+            def forward(self, x=None):
+                return 1.0 if x is None else x
+
+        assert Constant()() == 1.0
+
     def test_any_number_of_inputs_under_any_name(self):
         class Sum(nn.Module):
             def forward(self, *x):

@@ -760,6 +760,26 @@ def test_momentum_that_comes_later_is_refused():
     optimizer = nn.SGD([Parameter([1.0])], lr=0.1)
     with pytest.raises(ConfigError, match="momentum: was 0 when"):
         optimizer.momentum = 0.9
+    assert optimizer.momentum == 0
+
+
+def test_a_rate_that_changes_in_place_counts():
+    p, rate = Parameter([0.0]), np.array(1.0)
+    optimizer = nn.SGD([p], lr=1.0)
+    optimizer.param_groups[0]["lr"] = rate
+    for _ in range(4):
+        p.grad = [1.0]
+        optimizer.step()
+        rate *= 0.5
+    assert p.data == -1.875
+
+
+def test_a_state_with_other_betas_than_two_changes_nothing():
+    optimizer = nn.Adam([Parameter([0.0])])
+    state = {"memory": np.ones((2, 1)), "steps": 3, "betas": (0.9,)}
+    with pytest.raises(ShapeError, match="betas of a state are two"):
+        optimizer.load_state_dict(state)
+    assert optimizer.steps == 0 and not optimizer.memory.any()
 
 
 def test_a_bias_of_another_length_is_refused_wherever_it_lies():

@@ -25,6 +25,7 @@ from nnkit import (
     Linear,
     Module,
     NeuralNetwork,
+    OneCycleLR,
     Progress,
     ReduceLROnPlateau,
     ReLU,
@@ -474,9 +475,46 @@ class TestEditsBetweenFits:
             fresh = self.fitted(optimizer=optimizer).fit(X, Y, epochs=4)
             assert_same_bits(weights(never), weights(fresh))
 
-    def test_an_optimizers_own_decay_stays(self) -> None:
+    def test_an_optimizers_own_decay_stays_and_comes_back(self) -> None:
         model = self.fitted(optimizer="adamw").fit(X, Y, epochs=2)
         assert [g["weight_decay"] for g in model._step.optimizer.param_groups] == [0.01]
+        for factor in (0.1, 0.0):
+            model.regularization_factor = factor
+            model.fit(X, Y, epochs=1)
+        assert [g["weight_decay"] for g in model._step.optimizer.param_groups] == [0.01]
+
+    @pytest.mark.parametrize("order", [1, -1])
+    def test_an_optimizer_that_picks_its_parameters_goes_on(self, order: int) -> None:
+        def make(params: Any, lr: float) -> Adam:
+            return Adam([p for p in list(params)[::order] if p.requires_grad], lr=lr)
+
+        results = []
+        for parts in ([6], [1] * 6):
+            model = self.fitted(optimizer=make)
+            model[0].weight.requires_grad = False
+            for epochs in parts:
+                model.fit(X, Y, epochs=epochs)
+            results.append(weights(model))
+        assert_same_bits(*results)
+
+    def test_a_rate_set_before_the_first_fit_leaves_the_schedule(self) -> None:
+        model = NeuralNetwork(
+            [Linear(2, 1, generator=0)], MSE(),
+            schedule=lambda o: OneCycleLR(o, max_lr=1.0, total_steps=10),
+        )  # fmt: skip
+        model.learning_rate = 0.05
+        model.fit(X, Y, epochs=3)
+        assert model._schedule.max_lr == 1.0
+
+    def test_groups_keep_their_rates(self) -> None:
+        def make(params: Any, lr: float) -> SGD:
+            first, *rest = params
+            return SGD([{"params": [first], "lr": lr / 10}, {"params": rest}], lr=lr)
+
+        model = self.fitted(optimizer=make, schedule=partial(StepLR, step_size=5))
+        model.append(Linear(1, 1))
+        model.fit(X, Y, epochs=1)
+        assert model._schedule.base_lrs == [0.01, 0.1]
 
     def test_a_learning_rate_is_where_the_schedule_starts(self) -> None:
         model = self.fitted(schedule=partial(ExponentialLR, gamma=0.5))

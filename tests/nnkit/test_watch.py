@@ -473,6 +473,7 @@ BY_TEXT = {
     "getattr": lambda x: x * getattr(SHARED, "gain"),  # noqa: B009
     "vars": lambda x: x * vars(SHARED)["gain"],
     "globals": lambda x: x * globals()["gain_here"],
+    "names in a tuple": lambda x: x * sum(globals()[name] for name in ("gain_here", "Scaled")[:1]),
     "sys.modules": lambda x: x * sys.modules["shared_by_forwards"].gain,
     "__import__": lambda x: x * __import__("shared_by_forwards").gain,
     "eval": lambda x: eval("x * gain_here"),
