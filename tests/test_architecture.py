@@ -29,7 +29,7 @@ ORDER = (
     ("plan", "assembly", "walkthrough"),
     ("step",),
     ("forward", "training"),
-    ("predictor",),
+    ("neural_network", "predictor"),
     ("plane",),
     ("experiment",),
     ("evaluation", "validation"),

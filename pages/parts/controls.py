@@ -47,6 +47,17 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
         st.toast(str(error), icon=":material/block:")
 
 
+def button(key: str, title: str, do: Callable[[], None], **options: Any) -> bool:
+    """A button that does something once for each click."""
+    state.session().clicks.pop(key, None)
+    return st.button(title, key=key, on_click=_clicked, args=(key, do), **options)
+
+
+def _clicked(key: str, do: Callable[[], None]) -> None:
+    if not session.is_click_again(key):
+        attempt(do)
+
+
 def _changed(key: str, do: Callable[[Any], None]) -> None:
     value = st.session_state[key]
     if value is None or session.is_echo(key, value):
@@ -266,15 +277,14 @@ def _use_schedule(name: str) -> None:
 
 def recommended_button() -> None:
     """The settings known to solve the data set, where they are not in use."""
-    st.button(
+    button(
+        "recommended",
         "Recommended",
-        key="recommended",
+        state.use_recommended,
         icon=":material/auto_fix_high:",
         type="tertiary",
         help="Network and training known to solve this data set.",
         disabled=not state.can_recommend(),
-        on_click=attempt,
-        args=(state.use_recommended,),
     )
 
 

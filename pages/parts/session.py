@@ -18,7 +18,7 @@ from nnkit.errors import NnkitError
 from nnkit.experiment import Experiment
 from pages.parts import link as links
 
-ECHO_SECONDS = 0.4
+ECHO_SECONDS, CLICK_SECONDS = 0.4, 1.0
 OWN_DATA_LOST = (
     "Data of your own are lost with a reload, and a link cannot carry them: load them again on the "
     "Data page. Layers and training are kept."
@@ -48,6 +48,7 @@ class Session:
         pace: (seconds, epoch) of the latest frames, for epochs per second.
         link, linked_at: what was last written to the address bar, and when that last changed.
         shown: for each widget, the values the browser may hold, the latest last.
+        clicks: when each button was clicked, until it is drawn again.
         lock: held while the experiment is trained, changed or saved (downloads are served apart).
     """
 
@@ -65,6 +66,7 @@ class Session:
     link: str = ""
     linked_at: float = 0.0
     shown: dict[str, list[Any]] = field(default_factory=dict)
+    clicks: dict[str, float] = field(default_factory=dict)
 
 
 def session() -> Session:
@@ -122,6 +124,17 @@ def told(key: str, value: Any) -> None:
 def heard(key: str, value: Any) -> None:
     """Remember that the browser itself has set this widget to a value."""
     session().shown[key] = [value]
+
+
+def is_click_again(key: str) -> bool:
+    """Whether a button's click was handed over before, and the button not drawn since.
+
+    Streamlit does that where a frame overtakes the page that the click asked for.
+    """
+    clicks, now = session().clicks, time.monotonic()
+    again = now - clicks.get(key, -CLICK_SECONDS) < CLICK_SECONDS
+    clicks[key] = now
+    return again
 
 
 def is_echo(key: str, value: Any) -> bool:

@@ -146,8 +146,7 @@ def _train_button(was_running: bool) -> None:
 
 def _button(key: str, title: str, icon: str, do: Callable[[], None], **options: Any) -> bool:
     """A button without a tooltip of its own: with one, Streamlit makes two buttons of it."""
-    icon = f":material/{icon}:"
-    return st.button(title, key=key, icon=icon, on_click=controls.attempt, args=(do,), **options)
+    return controls.button(key, title, do, icon=f":material/{icon}:", **options)
 
 
 def _help(text: str) -> None:

@@ -210,6 +210,19 @@ def test_layers_are_added_and_removed(playground):
     assert playground.status("state") == "ready"
 
 
+def test_a_click_while_training_counts_once(playground):
+    """Frames overtake the page that a click asks for, and bring the click again."""
+    playground.open()
+    playground.press("train")
+    for layers in (3, 4, 5):
+        playground.wait_for("+d.epoch >= 4")
+        playground.press("add_layer")
+        playground.page.locator(f".st-key-units_{layers - 1} input").wait_for()
+        before = int(playground.status("epoch"))
+        playground.wait_for(f"+d.epoch >= {before + 8}")
+        assert playground.page.locator("[class*=st-key-units_] input").count() == layers
+
+
 EPOCHS = """
   const network = [...document.querySelectorAll('*')]
     .map(host => host.shadowRoot?.querySelector('.network')).find(Boolean)

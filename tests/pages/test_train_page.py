@@ -639,3 +639,22 @@ def test_data_of_ones_own_are_used_and_can_be_come_back_to():
     assert page.experiment.data is data
     page.choose("dataset", "xor")
     assert page.config.dataset == "xor"
+
+
+def clicked_twice() -> None:
+    import streamlit as st
+
+    from pages.parts import controls
+
+    done: list[str] = []
+    for _ in range(3):
+        controls._clicked("add", lambda: done.append("add"))
+    controls._clicked("undo", lambda: done.append("undo"))
+    controls.button("add", "Add", lambda: None)
+    controls._clicked("add", lambda: done.append("add"))
+    st.write(" ".join(done))
+
+
+def test_a_click_counts_once_until_the_button_is_drawn_again() -> None:
+    app = AppTest.from_function(clicked_twice, default_timeout=60).run()
+    assert app.markdown[-1].value == "add undo add"
