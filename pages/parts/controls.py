@@ -161,7 +161,7 @@ def data_group() -> None:
         _label("Features", "features"),
         available,
         selection_mode="multi",
-        format_func=lambda name: views.FEATURE_TITLES.get(name, name),
+        format_func=views.feature_title,
         help="What the network is given; a fitting feature can replace whole layers.",
         **bind("features", list(config.features), _use_features),
     )

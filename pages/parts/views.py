@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,16 @@ ABOUT_ZERO: figures.Extent = (-REACH, REACH, -REACH, REACH)
 RESOLUTION = 80  # of the output and of a unit shown large
 PICTURE = 24  # of a unit in the network view
 
-FEATURE_TITLES = {
-    "x1": "x₁", "x2": "x₂", "x1^2": "x₁²", "x2^2": "x₂²", "x1*x2": "x₁x₂",
-    "sin(x1)": "sin x₁", "sin(x2)": "sin x₂",
-}  # fmt: skip
+_FEATURE = re.compile(r"x\d+(\^2|\*x\d+)?|sin\(x\d+\)")
+_BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+
+def feature_title(name: str) -> str:
+    """A feature as it is written: x₁² for x1^2, sin x₁ for sin(x1). Other names stay."""
+    if not _FEATURE.fullmatch(name):
+        return name
+    name = re.sub(r"x(\d+)", lambda place: "x" + place[1].translate(_BELOW), name)
+    return name.replace("^2", "²").replace("*", "").replace("sin(", "sin ").rstrip(")")
 
 
 def reach(experiment: Experiment) -> float | None:
@@ -48,7 +55,7 @@ def input_names(experiment: Experiment) -> tuple[str, ...]:
     names = experiment.data.input_names
     if len(names) > 2:
         return tuple(names[column] for column in experiment.shown_inputs)
-    return tuple(FEATURE_TITLES.get(name, name) for name in names)
+    return tuple(feature_title(name) for name in names)
 
 
 def places(experiment: Experiment, data: Dataset) -> NDArray[Any]:
@@ -137,7 +144,7 @@ def incoming(experiment: Experiment, layer: int, unit: int) -> dict[str, float]:
     if layer:
         names = [f"unit {source + 1}" for source in range(len(weights))]
     else:
-        names = [FEATURE_TITLES.get(name, name) for name in experiment.config.features]
+        names = [feature_title(name) for name in experiment.config.features]
     return {
         "bias": float(linear.biases.data[unit]),
         **dict(zip(names, weights.tolist(), strict=True)),

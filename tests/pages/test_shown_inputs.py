@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from streamlit.testing.v1 import AppTest
 
+from pages.parts.views import feature_title
+
 
 def page() -> None:
     import numpy as np
@@ -28,3 +30,9 @@ def test_axes_are_chosen_and_never_the_same() -> None:
     app.selectbox(key="shown_up").select("x1").run()
     assert app.markdown[-1].value == "(2, 0)"
     assert not app.exception
+
+
+def test_features_are_written_as_in_mathematics() -> None:
+    names = ("x1", "x12", "x2^2", "x1*x2", "sin(x1)", "sin(height)", "a*b", "x")
+    titles = ("x₁", "x₁₂", "x₂²", "x₁x₂", "sin x₁", "sin(height)", "a*b", "x")
+    assert tuple(map(feature_title, names)) == titles
