@@ -65,7 +65,7 @@ class Loss(Module):
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
         values = prediction._data
-        truth = target if type(target) is Tensor else as_tensor(target)
+        truth = as_tensor(target)
         if truth._data.dtype is not values.dtype:
             truth = Tensor(truth, dtype=values.dtype)
         shape, data = values.shape, truth._data

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ConfigError, DataError
+from .errors import ConfigError, DataError, ShapeError
 from .functions import Array
 from .losses import Loss
 from .modules import Linear, Module, Sequential
@@ -138,12 +138,12 @@ def train_epochs(
 def _numbers(name: str, values: Any, dtype: Any) -> Array:
     """`values` as an array, refused where they are no rows of numbers."""
     try:
-        array = np.asarray(values.data if isinstance(values, Tensor) else values)
-    except ValueError as error:
-        raise DataError(f"{name} needs rows of equal length: {error}") from error
-    if not array.ndim or array.dtype.kind not in "fiub":
-        raise DataError(f"{name} must be rows of real numbers, got {array.dtype} {array.shape}")
-    return array.astype(dtype, copy=False)
+        array = Tensor(values, dtype=dtype).data
+    except ShapeError as error:
+        raise DataError(f"{name} must be rows of real numbers: {error}") from error
+    if not array.ndim:
+        raise DataError(f"{name} must be rows of real numbers, not one number")
+    return array
 
 
 def fit(

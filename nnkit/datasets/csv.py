@@ -327,17 +327,15 @@ def _guess_delimiter(text: str) -> str:
 def _guess_decimal(rows: list[_Record], delimiter: str) -> str:
     """A comma if there are numbers with a comma and none with a point."""
     cells = [cell for _, cells in rows for cell in cells]
-    comma, point = (
-        any(mark in cell and np.isfinite(parse_number(cell, mark)) for cell in cells)
+    commas, points = (
+        [cell.strip() for cell in cells if mark in cell and np.isfinite(parse_number(cell, mark))]
         for mark in ",."
     )
-    if point or not comma:
+    if points or not commas:
         return "."
-    commas = [cell.strip() for cell in cells if "," in cell]
-    grouped = [cell for cell in commas if np.isfinite(parse_number(cell, ","))]
-    if delimiter == "," and all(map(_THOUSANDS.fullmatch, grouped)):
+    if delimiter == "," and all(map(_THOUSANDS.fullmatch, commas)):
         raise DataError(
-            f'numbers such as "{grouped[0]}" may be thousands or decimals: choose the decimal '
+            f'numbers such as "{commas[0]}" may be thousands or decimals: choose the decimal '
             "mark, or write thousands without a comma"
         )
     return ","

@@ -172,7 +172,7 @@ class Optimizer:
         """Copy the gradients into their vector; returns which parameters have one."""
         if not self._views:  # of a copied optimizer
             self.pack()
-        absent = []
+        complete = True
         places = zip(self.parameters, self._views, self._gradient_views)  # noqa: B905 (time)
         for parameter, home, view in places:
             if parameter._data is not home:
@@ -181,13 +181,13 @@ class Optimizer:
             gradient = parameter._grad
             if gradient is None:
                 view.fill(0)
-                absent.append(parameter)
+                complete = False
             else:
                 view[...] = gradient
                 parameter._version += 1
-        if absent:
-            return [parameter._grad is not None for parameter in self.parameters]
-        return self._all_present
+        if complete:
+            return self._all_present
+        return [parameter._grad is not None for parameter in self.parameters]
 
     def _numbers_now(self) -> Numbers:
         """The numbers of this step: worked out for many at once, while the learning rate stays."""
@@ -370,11 +370,16 @@ def _as_groups(params: Iterable[Any]) -> list[dict[str, Any]]:
     return [dict(group) for group in given]
 
 
+def each(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """The parameters as a list, for one of them too."""
+    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+
+
 def _group(group: dict[str, Any], defaults: dict[str, float]) -> dict[str, Any]:
     if "params" not in group:
         raise ConfigError("params", f"is missing in a group that has {', '.join(group)}")
     params = group.pop("params")
-    params = [params] if isinstance(params, Tensor) else list(params)
+    params = each(params)
     unknown = [name for name in group if name not in defaults]
     if unknown:
         raise ConfigError(unknown[0], f"is no group option; there are {', '.join(defaults)}")
