@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 def cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
     """The gradient that a walk starts from, checked against the shape of its output."""
     if grad is None:
-        if tensor._data.size != 1:
+        data = tensor._data
+        if data.shape == () and data.dtype is ONE.dtype:
+            return ONE
+        if data.size != 1:
             raise ShapeError(
                 f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
                 "from; call it on a loss of one element, or pass grad of that shape"
             )
-        if tensor._data.shape == () and tensor._data.dtype is ONE.dtype:
-            return ONE
-        one = np.ones(tensor._data.shape, tensor._data.dtype)
-        return kernels.get().constant(one)
+        return kernels.get().constant(np.ones(data.shape, data.dtype))
     start = np.asarray(grad)
     if start.shape != tensor._data.shape:
         raise ShapeError(
@@ -47,11 +47,11 @@ def backpropagate(
     stop: Tensor | None = None,
     retain_graph: bool = False,
     visit: Callable[[Tensor, Array, Gradients], None] | None = None,
-) -> list[tuple[Tensor, Array]]:
+) -> dict[Tensor, Array]:
     """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
 
-    Returns each leaf that requires a gradient (and `stop`, and tensors that asked with
-    `retain_grad()`) with the gradient that this walk found, in an array of its own. `visit` is
+    Returns for each leaf that requires a gradient (and `stop`, and tensors that asked with
+    `retain_grad()`) the gradient that this walk found, in an array of its own. `visit` is
     shown every result with its gradient and what it sends to each of its inputs.
 
     Raises:
@@ -59,19 +59,18 @@ def backpropagate(
     """
     k = kernels.get()
     if output._function is None or output is stop:
-        return [(output, k.copy(grad))]
+        return {output: k.copy(grad)}
     # The deepest goes first: all that used it are deeper, so its gradient is complete. As long as
     # there is one way only, it is `following`; others wait in a heap of (-depth, arrival, result).
     waiting: list[tuple[int, int, Tensor]] = []
     arrived = 0
     inner: dict[Tensor, Array] = {}  # the gradients of those that wait
-    leaves: dict[Tensor, Array] = {}
-    retained: list[tuple[Tensor, Array]] = []
+    found: dict[Tensor, Array] = {}  # what is asked for
     following: Tensor | None = output
     while following is not None:
         node = following
         if node._retains:
-            retained.append((node, k.copy(grad)))
+            found[node] = k.copy(grad)
         record = node._record
         if record is None:
             raise GraphError(
@@ -98,11 +97,11 @@ def backpropagate(
                 if t._depth or t is stop:  # not frozen since
                     if g.dtype is not t._data.dtype:
                         g = k.cast(g, dtype=t._data.dtype)
-                    if t in leaves:
-                        g = np.asarray(k.add(leaves[t], g))
+                    if t in found:
+                        g = np.asarray(k.add(found[t], g))
                     elif passes_on:
                         g = k.copy(g)  # it may share its memory with other gradients
-                    leaves[t] = g
+                    found[t] = g
             elif t is following:
                 grad = np.asarray(k.add(grad, g))
             elif t in inner:
@@ -122,7 +121,7 @@ def backpropagate(
                 heappush(waiting, (-following._depth, arrived, following))
             following = heappop(waiting)[2]
             grad = inner.pop(following)
-    return [*retained, *leaves.items()]
+    return found
 
 
 def _changed(tensor: Tensor) -> GraphError:

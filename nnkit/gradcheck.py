@@ -292,7 +292,7 @@ class _Subject:
         if self.by_hand:
             self.gradients = self._manual(output)
         elif output.requires_grad:
-            self.gradients = {id(t): g for t, g in backpropagate(output, self.cotangent)}
+            self.gradients = {id(t): g for t, g in backpropagate(output, self.cotangent).items()}
         else:
             raise GraphError("the output does not depend on anything that can be differentiated")
         if not np.array_equal(self.values, self.evaluate()._data, equal_nan=True):

@@ -190,7 +190,8 @@ def _walk_back(
             if part is not None and operand.requires_grad:
                 sent[i, position] = np.array(part, operand.dtype)
 
-    for leaf, gradient in backpropagate(order[-1], start, retain_graph=True, visit=visit):
+    leaves = backpropagate(order[-1], start, retain_graph=True, visit=visit)
+    for leaf, gradient in leaves.items():
         found[ids[id(leaf)]] = gradient
     return found, sent
 

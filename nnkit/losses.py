@@ -17,7 +17,7 @@ from . import functions as F
 from .errors import ConfigError, ShapeError
 from .functions import Array, Function
 from .functions.base import ONE, ZERO, clip_ufunc, kernels
-from .modules.base import Module
+from .modules.base import Module, as_input, remembers
 from .tensor import Tensor, apply, as_tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -45,13 +45,19 @@ class Loss(Module):
         """The loss of each element, before any reduction."""
         raise NotImplementedError
 
-    def forward(self, prediction: Tensor, target: Any) -> Tensor:
+    @remembers
+    def forward(self, prediction: Any, target: Any) -> Tensor:
+        if not isinstance(prediction, Tensor):
+            prediction = as_input(prediction)
         truth = self.targets_for(prediction, target)
-        if self.reduction == "none":
-            return apply(self.function, prediction, truth)
-        if self.reduction == "mean" and not truth._data.size:
-            raise ShapeError(f"{type(self).__name__} has no mean over no examples")
-        return apply(F.Reduced(self.function, self.reduction), prediction, truth)
+        function = self.function
+        if self.reduction != "none":
+            function = F.Reduced(function, self.reduction)
+            if self.reduction == "mean" and not truth._data.size:
+                raise ShapeError(f"{type(self).__name__} has no mean over no examples")
+        loss = apply(function, prediction, truth)
+        self._last_call = (prediction, loss)
+        return loss
 
     def gradient(self, prediction: Any, target: Any) -> Array:
         """dL/dprediction as an array: a call and its `backward()` in one.

@@ -76,8 +76,8 @@ class Plan:
         value = self.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
-        walk = backpropagate(value, cotangent(value, None), retain_graph=True)
-        gradients = {id(leaf): gradient for leaf, gradient in walk}
+        found = backpropagate(value, cotangent(value, None), retain_graph=True)
+        gradients = {id(leaf): gradient for leaf, gradient in found.items()}
         present = place_gradients(recorder, self.optimizer, gradients)
         self.optimizer.change(recorder, present, numbers)
         # Our own losses are taken of many steps at once, afterwards, from the predictions.

@@ -326,7 +326,7 @@ class Tensor:
                 " (or it was computed under no_grad)"
             )
         start = cotangent(self, grad)
-        for leaf, gradient in backpropagate(self, start, retain_graph=retain_graph):
+        for leaf, gradient in backpropagate(self, start, retain_graph=retain_graph).items():
             if leaf._grad is None:
                 leaf._grad = gradient
             else:
@@ -553,14 +553,15 @@ def apply(function: Function, *inputs: Any) -> Tensor:
         elif count == 2:
             x, y = inputs
             versions = x._version, y._version
-            depths = x._depth, y._depth
-            depth = max(depths)
+            depths = a, b = x._depth, y._depth
+            depth = a if a > b else b  # which is faster than max
             output, saved = function.forward(k, x._data, y._data)
         elif count == 3:
             x, y, z = inputs
             versions = x._version, y._version, z._version
-            depths = x._depth, y._depth, z._depth
-            depth = max(depths)
+            depths = a, b, c = x._depth, y._depth, z._depth
+            depth = a if a > b else b
+            depth = c if c > depth else depth
             output, saved = function.forward(k, x._data, y._data, z._data)
         else:
             versions = [t._version for t in inputs]

@@ -36,8 +36,8 @@ class Reduced(Function):
 
     def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
         losses, saved = self._losses.forward(k, p, t)
-        reduce = k.mean if self.reduction == "mean" else k.sum
-        return reduce(losses), (k, saved, losses.size)
+        total = k.mean(losses) if self.reduction == "mean" else k.sum(losses)
+        return total, (k, saved, losses.size)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         # The gradient has no axes, but what the losses are made of may have.

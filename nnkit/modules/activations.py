@@ -11,7 +11,7 @@ from .. import functions as F
 from ..errors import ConfigError, GraphError
 from ..functions import Array
 from ..tensor import Tensor, apply, as_tensor
-from .base import Module
+from .base import Module, as_input, remembers
 
 
 def relu(x: Any) -> Tensor:
@@ -143,9 +143,18 @@ class Activation(Module):
     def __init__(self, **options: Any) -> None:
         self.options = options
 
-    def forward(self, x: Tensor) -> Tensor:
-        function = type(self).function
-        return function(x, **self.options) if self.options else function(x)
+    @property
+    def operation(self) -> F.Function:
+        """The function with its options, as an operation of the graph."""
+        raise NotImplementedError
+
+    @remembers
+    def forward(self, x: Any) -> Tensor:
+        if not isinstance(x, Tensor):
+            x = as_input(x)
+        y = apply(self.operation, x)
+        self._last_call = (x, y)
+        return y
 
     def gradient(self, x: Any) -> Array:
         """dy/dx at `x` as an array, for activations that work element by element.
@@ -172,7 +181,7 @@ class ReLU(Activation):
     Tensor([0., 2.], from=relu)
     """
 
-    name, function = "relu", relu
+    name, function, operation = "relu", relu, _RELU
 
 
 class LeakyReLU(Activation):
@@ -182,6 +191,10 @@ class LeakyReLU(Activation):
 
     def __init__(self, alpha: float = 0.01) -> None:
         super().__init__(alpha=alpha)
+
+    @property
+    def operation(self) -> F.Function:
+        return F.LeakyReLU(self.options["alpha"])
 
 
 class GELU(Activation):
@@ -193,17 +206,21 @@ class GELU(Activation):
         _gelu(approximate)  # refuses an unknown name
         super().__init__(approximate=approximate)
 
+    @property
+    def operation(self) -> F.Function:
+        return _gelu(self.options["approximate"])
+
 
 class Sigmoid(Activation):
     """1/(1 + e⁻ˣ) as a module."""
 
-    name, function = "sigmoid", sigmoid
+    name, function, operation = "sigmoid", sigmoid, _SIGMOID
 
 
 class Tanh(Activation):
     """The hyperbolic tangent as a module."""
 
-    name, function = "tanh", tanh
+    name, function, operation = "tanh", tanh, _TANH
 
 
 class Softmax(Activation):
@@ -214,6 +231,10 @@ class Softmax(Activation):
     def __init__(self, axis: int = -1) -> None:
         super().__init__(axis=axis)
 
+    @property
+    def operation(self) -> F.Function:
+        return F.Softmax(self.options["axis"])
+
 
 class LogSoftmax(Activation):
     """x - log Σeˣ along an axis as a module."""
@@ -223,11 +244,15 @@ class LogSoftmax(Activation):
     def __init__(self, axis: int = -1) -> None:
         super().__init__(axis=axis)
 
+    @property
+    def operation(self) -> F.Function:
+        return F.LogSoftmax(self.options["axis"])
+
 
 class SiLU(Activation):
     """x·σ(x) as a module."""
 
-    name, function = "silu", silu
+    name, function, operation = "silu", silu, _SILU
 
 
 class ELU(Activation):
@@ -238,23 +263,30 @@ class ELU(Activation):
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha=alpha)
 
+    @property
+    def operation(self) -> F.Function:
+        return F.ELU(self.options["alpha"])
+
 
 class Softplus(Activation):
     """log(1 + eˣ) as a module."""
 
-    name, function = "softplus", softplus
+    name, function, operation = "softplus", softplus, _SOFTPLUS
 
 
 class Sine(Activation):
     """sin x as a module."""
 
-    name, function = "sine", sine
+    name, function, operation = "sine", sine, _SIN
 
 
 class Identity(Activation):
     """x itself as a module."""
 
     name, function = "identity", identity
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
 
 
 ACTIVATIONS: dict[str, type[Activation]] = {

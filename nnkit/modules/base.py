@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from ..serialization import PathOrFile
 
 
+_Forward = TypeVar("_Forward", bound=Callable[..., Any])
+
+
 def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
     parameters = list(inspect.signature(forward).parameters.values())[1:]
     first = parameters[0].name if parameters else ""
     plain = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     of_one = [p.replace(annotation=plain.empty) for p in parameters] == [plain]
-    # Our own modules take one tensor each, but for containers, whose layers know what they take.
-    home = forward.__module__
-    takes_lists = not home.startswith("nnkit.") or home.endswith(".containers")
+    takes_lists = not forward.__module__.startswith("nnkit.")  # our own take one tensor each
 
     def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
         if not inputs:
@@ -46,14 +47,14 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
             inputs = (options.pop(first),)
         x = inputs[0]
         if not isinstance(x, Tensor):
-            x = _as_input(x, takes_lists)
+            x = as_input(x, takes_lists)
         output = forward(self, x, *inputs[1:], **options)
         self._last_call = (x, output)
         return output
 
     def of_x(self: Module, x: Any) -> Any:  # the same for nearly all modules, in half the time
         if not isinstance(x, Tensor):
-            x = _as_input(x, takes_lists)
+            x = as_input(x, takes_lists)
         output = forward(self, x)
         self._last_call = (x, output)
         return output
@@ -63,7 +64,13 @@ def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _as_input(x: Any, takes_lists: bool) -> Any:
+def remembers(forward: _Forward) -> _Forward:
+    """Marks a `forward` that does this itself, which saves a call around it."""
+    forward.remembers = True  # type: ignore[attr-defined]
+    return forward
+
+
+def as_input(x: Any, takes_lists: bool = False) -> Any:
     """What a forward pass is given for `x`: a tensor, or a list of tensors as it is."""
     if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
         return x if takes_lists else apply(F.Stack(0), *x)
@@ -144,9 +151,8 @@ class Module:
                 "(it ran under no_grad, or on tensors without requires_grad and no parameters)"
             )
         towards_input: Array | None = None
-        for tensor, gradient in backpropagate(
-            output, cotangent(output, grad_output), stop=x, retain_graph=True
-        ):
+        found = backpropagate(output, cotangent(output, grad_output), stop=x, retain_graph=True)
+        for tensor, gradient in found.items():
             if tensor is x:
                 towards_input = gradient
             else:

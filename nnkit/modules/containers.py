@@ -8,7 +8,7 @@ from typing import Any, Self
 from ..errors import ConfigError
 from ..tensor import Tensor
 from .activations import FunctionActivation
-from .base import Module
+from .base import Module, as_input, remembers
 
 
 class Sequential(Module):
@@ -41,10 +41,15 @@ class Sequential(Module):
     def __delitem__(self, index: int) -> None:
         del self.layers[index]
 
-    def forward(self, x: Tensor) -> Tensor:
+    @remembers
+    def forward(self, x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            x = as_input(x, takes_lists=True)  # the first layer knows what it takes
+        y = x
         for layer in self.layers:
-            x = layer(x)
-        return x
+            y = layer(y)
+        self._last_call = (x, y)
+        return y
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         yield from ((str(i), layer) for i, layer in enumerate(self.layers))

@@ -13,7 +13,7 @@ from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array
 from ..tensor import Parameter, Tensor, _floating, apply
 from .activations import as_activation
-from .base import Module
+from .base import Module, as_input, remembers
 
 
 class Linear(Module):
@@ -104,7 +104,10 @@ class Linear(Module):
         if self.bias is not None:
             self.bias.data = np.zeros(self.bias.shape)
 
-    def forward(self, x: Tensor) -> Tensor:
+    @remembers
+    def forward(self, x: Any) -> Tensor:
+        if not isinstance(x, Tensor):
+            x = as_input(x)
         weight, bias, data = self.weight, self.bias, x._data
         shape = data.shape
         if (
@@ -116,8 +119,10 @@ class Linear(Module):
             y = self._of_any_form(x)
         else:
             y = apply(self._function, x, weight, bias)
-        activation = self.activation
-        return y if activation is None else activation(y)
+        if self.activation is not None:
+            y = self.activation(y)
+        self._last_call = (x, y)
+        return y
 
     def _of_any_form(self, x: Tensor) -> Tensor:
         """The output for `x` of any shape and dtype; at the first call, parameters to fit it."""

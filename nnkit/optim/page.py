@@ -27,9 +27,6 @@ class Page:
             for name, values in columns.items()
         ]
 
-    def covers(self, step: int) -> bool:
-        return 0 <= step - self.first < LENGTH
-
     def at(self, step: int) -> dict[str, Any]:
         """The numbers of a step, until another is asked for."""
         line = step - self.first

@@ -51,7 +51,7 @@ def replayed(
         given = [recorder.know("given", x) for x in first]
         tensors = tensors_of(row, first[:-1])
         output = apply(problem.make(), *tensors)
-        found = {id(t): g for t, g in backpropagate(output, first[-1])}
+        found = {id(t): g for t, g in backpropagate(output, first[-1]).items()}
         results = [output._data, *[found[id(t)] for t in tensors if id(t) in found]]
         places = [recorder.place(recorder.copy(result)) for result in results]
     for place in places:
