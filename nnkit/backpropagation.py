@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .errors import GraphError, ShapeError
-from .functions.base import ONE, SCALAR_KERNELS, Array, Gradients, kernels
+from .functions.base import ONE, SCALAR_KERNELS, Array, Gradients, current_kernels
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -31,7 +31,7 @@ def cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
                 f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
                 "from; call it on a loss of one element, or pass grad of that shape"
             )
-        return kernels.get().constant(np.ones(data.shape, data.dtype))
+        return current_kernels().constant(np.ones(data.shape, data.dtype))
     start = np.asarray(grad)
     if start.shape != tensor._data.shape:
         raise ShapeError(
@@ -57,7 +57,7 @@ def backpropagate(
     Raises:
         GraphError: the graph was freed, or a tensor was changed since it was used.
     """
-    k = kernels.get()
+    k = current_kernels()
     if output._function is None or output is stop:
         return {output: k.copy(grad)}
     # The deepest goes first: all that used it are deeper, so its gradient is complete. As long as
@@ -89,12 +89,10 @@ def backpropagate(
         following = None
         passes_on = function.passes_gradient_on
         for t, g, depth, version in zip(inputs, gradients, depths, versions):  # noqa: B905 (time)
-            if t._version != version:
-                raise _changed(t)
-            if g is None or not depth:
-                continue
             if depth == 1:
-                if t._depth or t is stop:  # not frozen since
+                if t._version != version:
+                    raise _changed(t)
+                if g is not None and (t._depth or t is stop):  # not frozen since
                     if g.dtype is not t._data.dtype:
                         g = k.cast(g, dtype=t._data.dtype)
                     if t in found:
@@ -102,7 +100,12 @@ def backpropagate(
                     elif passes_on:
                         g = k.copy(g)  # it may share its memory with other gradients
                     found[t] = g
-            elif t is following:
+                continue
+            if t._version != version:
+                raise _changed(t)
+            if g is None or not depth:
+                continue
+            if t is following:
                 grad = np.asarray(k.add(grad, g))
             elif t in inner:
                 inner[t] = np.asarray(k.add(inner[t], g))

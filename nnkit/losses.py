@@ -16,7 +16,7 @@ import numpy as np
 from . import functions as F
 from .errors import ConfigError, ShapeError
 from .functions import Array, Function
-from .functions.base import ONE, ZERO, clip_ufunc, kernels
+from .functions.base import ONE, ZERO, clip_ufunc, current_kernels
 from .modules.base import Module, as_input, remembers
 from .tensor import Tensor, apply, as_tensor
 
@@ -77,7 +77,7 @@ class Loss(Module):
         shape, data = values.shape, truth._data
         if data.shape != shape or not shape:
             self.check_shapes(shape, data.shape)
-        k = kernels.get()
+        k = current_kernels()
         if k.recording:
             k.check_later(self, values, data)
         else:

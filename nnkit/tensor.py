@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from . import functions as F
 from .backpropagation import backpropagate, cotangent
 from .errors import GraphError, ShapeError
-from .functions.base import SCALAR_KERNELS, Array, Function, kernels
+from .functions.base import SCALAR_KERNELS, Array, Function, current_kernels
 
 Index = Any
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
@@ -162,12 +162,12 @@ class Tensor:
         optimizer moves its parameters into a vector of its own when it is made: an array that was
         taken from a parameter before is not shared any more.
         """
-        kernels.get().escape(self)
+        current_kernels().escape(self)
         return self._data
 
     @data.setter
     def data(self, values: ArrayLike) -> None:
-        kernels.get().escape(self)
+        current_kernels().escape(self)
         new = np.asarray(values)
         if new.shape != self._data.shape:
             raise ShapeError(
@@ -195,7 +195,7 @@ class Tensor:
     @property
     def grad(self) -> Array | None:
         """dL/d(this) as an array, or None before the first `backward()`."""
-        kernels.get().escape(self)
+        current_kernels().escape(self)
         return self._grad
 
     @grad.setter
@@ -330,7 +330,7 @@ class Tensor:
             if leaf._grad is None:
                 leaf._grad = gradient
             else:
-                leaf._grad = np.asarray(kernels.get().add(leaf._grad, gradient))
+                leaf._grad = np.asarray(current_kernels().add(leaf._grad, gradient))
 
     def retain_grad(self) -> None:
         """Ask for `grad` on a tensor in the middle of the graph too."""
@@ -528,7 +528,7 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
     if isinstance(other, Tensor):
         return other
     if isinstance(other, (int, float)):
-        number = kernels.get().constant(np.asarray(other, tensor._data.dtype))
+        number = current_kernels().constant(np.asarray(other, tensor._data.dtype))
         return Tensor._of(number)
     return Tensor(other, dtype=tensor._data.dtype)
 
@@ -538,7 +538,7 @@ def apply(function: Function, *inputs: Any) -> Tensor:
 
     Inputs of other kinds are made tensors first.
     """
-    k = kernels.get()
+    k = current_kernels()
     count = len(inputs)
     depths: Sequence[int]
     versions: Sequence[int]

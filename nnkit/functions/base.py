@@ -252,6 +252,7 @@ SCALAR_KERNELS = ScalarKernels()
 
 #: The namespace in force. Plain unless a step is being recorded.
 kernels: ContextVar[Kernels] = ContextVar("kernels", default=Kernels())  # noqa: B039 (no state)
+current_kernels = kernels.get  # called by this name, it need not be looked up each time
 
 
 class Function:

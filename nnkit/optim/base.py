@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array, Kernels
-from ..functions.base import kernels
+from ..functions.base import current_kernels
 from ..functions.memory import aligned, view_like
 from ..tensor import Parameter, Tensor
 from .page import LENGTH, Page
@@ -166,7 +166,7 @@ class Optimizer:
         self.steps += 1
         if self.steps % FLUSH_EVERY == 0:
             self.flush()
-        self.change(kernels.get(), present, self._numbers_now())
+        self.change(current_kernels(), present, self._numbers_now())
 
     def _gather(self) -> list[bool]:
         """Copy the gradients into their vector; returns which parameters have one."""
