@@ -121,6 +121,9 @@ def advice(experiment: Experiment, running: bool = False) -> str:
             )
     if not _falling(experiment):
         return "No clear progress yet." if running else "No clear progress so far."
+    if latest.test_loss > 1.1 * best:
+        lowest = int(past.epoch[np.nanargmin(past.test_loss)])
+        return f"Train loss falls, test loss does not: it was lowest at epoch {lowest:,}."
     if running:
         return "The loss is falling: the network is learning."
     return "The loss was falling: Train goes on from here."

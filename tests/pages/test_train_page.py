@@ -516,6 +516,15 @@ def test_a_loss_that_stands_still_is_not_said_to_fall():
     assert "is falling" in advice(falling, running=True)
 
 
+def test_a_train_loss_that_falls_alone_is_no_good_news():
+    two = (LayerConfig(16), LayerConfig(16))
+    alone = Experiment(ExperimentConfig(dataset="moons", samples=60, noise=0.3, layers=two))
+    for _ in range(5):
+        alone.step()
+    assert alone.latest.test_loss > 1.4 * alone.history.test_loss[3]
+    assert advice(alone) == "Train loss falls, test loss does not: it was lowest at epoch 3."
+
+
 @pytest.mark.parametrize(
     "task, score, text",
     [
