@@ -57,11 +57,19 @@ def score(loss: str, logits: Array, data: Dataset) -> float:
     """Accuracy of logits, or R² of predicted numbers."""
     if data.task == "regression":
         return metrics.r2_score(logits, data.targets)
-    if logits.shape[1] == 1:
-        return float(np.mean((logits[:, 0] >= 0) == data.targets))
-    if logits.shape[1] == 2:  # where they tie, as one logit of 0: the second class
-        return float(np.mean((logits[:, 1] >= logits[:, 0]) == data.targets))
-    return float(np.mean(logits.argmax(axis=1) == data.targets))
+    return float(np.mean(likeliest(logits, 0.0) == data.targets))
+
+
+def likeliest(scores: Array, even: float = 0.5) -> Array:
+    """The number of the likeliest class, over the last axis; of two that tie, the second.
+
+    A single column is the score of the second of two classes, which wins from `even` on.
+    """
+    if scores.shape[-1] == 1:
+        return np.asarray(scores[..., 0] >= even).astype(int)
+    if scores.shape[-1] == 2:
+        return np.asarray(scores[..., 1] >= scores[..., 0]).astype(int)
+    return np.asarray(scores.argmax(axis=-1))
 
 
 def own_decay(config: ExperimentConfig) -> float:

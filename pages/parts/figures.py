@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nnkit.assembly import likeliest
 from pages.parts.figure_parts import (
     MUTED,
     NEUTRAL,
@@ -92,7 +93,7 @@ def decision_boundary(
     confidence = (grid.max(axis=2) - even) / (1 - even or 1)
     if discretize:
         confidence = np.ones_like(confidence)
-    image = class_image(grid.argmax(axis=2), confidence, grid.shape[2])
+    image = class_image(likeliest(grid), confidence, grid.shape[2])
     traces = [_unseen_classes(grid, extent, names)]
     traces += _class_points(train, names) + _class_points(test, names, hollow=True)
     if highlight is not None and len(highlight):

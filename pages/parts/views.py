@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nnkit.assembly import likeliest
 from nnkit.config import CUSTOM
 from nnkit.datasets import Dataset, feature_names
 from nnkit.experiment import Experiment
@@ -236,12 +237,11 @@ def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any
     if not names:
         return {"prediction": predicted}
     if predicted.ndim == 1:
-        likeliest = (predicted > 0.5).astype(int)
-        columns = {f"P({names[1]})": predicted}
+        predicted = predicted[:, None]
+        columns = {f"P({names[1]})": predicted[:, 0]}
     else:
-        likeliest = predicted.argmax(axis=1)
         columns = {f"P({name})": predicted[:, k] for k, name in enumerate(names)}
-    return {"class": np.array(names)[likeliest], **columns}
+    return {"class": np.array(names)[likeliest(predicted)], **columns}
 
 
 def plane_figure(

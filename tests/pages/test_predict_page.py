@@ -13,6 +13,7 @@ from nnkit.datasets import Dataset
 from nnkit.experiment import Experiment
 from nnkit.predictor import Predictor
 from pages.parts import views
+from pages.parts.figures import decision_boundary
 
 
 def opened(config: ExperimentConfig | None = None) -> AppTest:
@@ -97,6 +98,19 @@ def test_the_plane_of_a_file_is_that_of_the_experiment_to_the_last_bit(name):
         views.plane_figure(found, where, plane[:3]) for found in (experiment.predictor, predictor)
     )
     assert repr(ours) == repr(theirs)
+
+
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "cross_entropy", "hinge"])
+def test_where_two_classes_tie_all_name_the_second(loss):
+    config = ExperimentConfig(dataset="xor", samples=40, loss=loss, init="zeros")
+    experiment = Experiment(config)
+    named = views.answers(experiment.predictor, experiment.test_data.inputs)["class"]
+    assert set(named) == {experiment.predictor.class_names[1]}
+    share = np.mean(experiment.test_data.targets == 1)
+    assert experiment.latest.test_score == pytest.approx(share)
+    figure = decision_boundary(np.full((2, 2), 0.5), (-1, 1, -1, 1), discretize=True)
+    sure = decision_boundary(np.full((2, 2), 1.0), (-1, 1, -1, 1), discretize=True)
+    assert figure["layout"]["images"] == sure["layout"]["images"]
 
 
 def test_answers_name_class_and_probabilities():
