@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from .config import ExperimentConfig, LayerConfig, recommended
 from .datasets import DATASETS
 from .errors import ConfigError, FileError, NnkitError
-from .experiment import Epoch, Experiment
+from .experiment import Experiment
+from .history import Epoch
 from .predictor import Predictor
 from .settings import (
     HIDDEN_ACTIVATIONS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from .datasets import Dataset, make_dataset
 from .functions import Array
 from .losses import LOSSES, Loss
 from .optim import OPTIMIZERS, Optimizer
-from .schedules import SCHEDULES
+from .schedules import SCHEDULES, Schedule
 from .settings import LOSS_RULES
+from .tensor import Parameter
 
 
 def draw_data(config: ExperimentConfig) -> Dataset:
@@ -72,28 +74,33 @@ def likeliest(scores: Array, even: float = 0.5) -> Array:
     return np.asarray(scores.argmax(axis=-1))
 
 
-def own_decay(config: ExperimentConfig) -> float:
-    """The optimizer's own weight decay (that of AdamW, which is not L2)."""
-    return float(config.optimizer_settings.get("weight_decay", 0.0))
+def penalties(config: ExperimentConfig, parameter: Parameter) -> dict[str, float]:
+    """The optimizer's options for one parameter: L1 and L2 are for weights, not for biases.
+
+    An optimizer's own weight decay (that of AdamW, which is not L2) is for all.
+    """
+    own = float(config.optimizer_settings.get("weight_decay", 0.0))
+    if parameter.ndim < 2:
+        return {"l1": 0.0, "weight_decay": own}
+    return {"l1": config.l1, "weight_decay": own + config.l2}
 
 
-def make_optimizer(config: ExperimentConfig, groups: list[dict[str, Any]]) -> Optimizer:
-    """The optimizer with its settings, over groups that bring penalties of their own."""
+def make_optimizer(config: ExperimentConfig, parameters: Iterable[Parameter]) -> Optimizer:
+    """The optimizer with its settings, each parameter in a group with its penalties."""
     options: dict[str, Any] = dict(config.optimizer_settings)
+    options.pop("weight_decay", None)
     if "beta1" in options:
         options["betas"] = (options.pop("beta1"), options.pop("beta2"))
     if "nesterov" in options:
         options["nesterov"] = bool(options["nesterov"])
-    decay = options.pop("weight_decay", 0.0)
-    for group in groups:
-        group["weight_decay"] += decay
+    groups = [{"params": [p], **penalties(config, p)} for p in parameters]
     return OPTIMIZERS[config.optimizer](
         groups, lr=config.learning_rate, clip_norm=config.clip_norm or None, **options
     )
 
 
-def make_schedule(config: ExperimentConfig, optimizer: Optimizer) -> Any:
-    """The schedule of the learning rate, or None where that stays."""
+def make_schedule(config: ExperimentConfig, optimizer: Optimizer) -> Schedule | None:
+    """The schedule of the learning rate, or None where that stays as it is set."""
     if config.schedule == "constant":
         return None
     return SCHEDULES[config.schedule](optimizer, **_schedule_options(config))

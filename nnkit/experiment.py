@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,7 +21,7 @@ from .assembly import (
     make_loss,
     make_optimizer,
     make_schedule,
-    own_decay,
+    penalties,
     score,
     targets_for,
 )
@@ -31,7 +30,7 @@ from .datasets import Dataset, feature_names, split
 from .errors import ConfigError, DataError, FileError, ShapeError
 from .forward import ForwardPass
 from .functions import Array, Kernels
-from .history import History, Snapshots
+from .history import Epoch, History, Snapshots
 from .modules import Dropout
 from .network import Network
 from .plane import EXTENT, Plane
@@ -45,17 +44,6 @@ DIVERGED = 200
 
 #: What a weight or bias may be set to by hand.
 BY_HAND = Number(0, -1e6, 1e6)
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """What is known after an epoch: losses, and scores (accuracy, or R² in regression)."""
-
-    epoch: int
-    train_loss: float
-    test_loss: float
-    train_score: float
-    test_score: float
 
 
 class Experiment:
@@ -156,19 +144,9 @@ class Experiment:
             )
 
     def _make_optimizer(self) -> None:
-        """The optimizer of the configuration, weights and biases in groups of their own."""
-        config = self.config
-        groups: list[dict[str, Any]] = []
-        for parameter in self.network.parameters():
-            penalised = parameter.ndim > 1
-            groups.append({
-                "params": [parameter],
-                "l1": config.l1 if penalised else 0.0,
-                "weight_decay": config.l2 if penalised else 0.0,
-            })  # fmt: skip
-        self.optimizer = make_optimizer(config, groups)
+        self.optimizer = make_optimizer(self.config, self.network.parameters())
         self._step = TrainingStep(self.network, self.loss, self.optimizer)
-        self._schedule = make_schedule(config, self.optimizer)
+        self._schedule = make_schedule(self.config, self.optimizer)
 
     def _arrays(self, data: Dataset) -> tuple[Array, Array]:
         """Inputs as the network takes them, targets as the loss does."""
@@ -261,16 +239,13 @@ class Experiment:
         self._check_last_batch(config)
         self.config = self.predictor.config = config
         self.history.changes.append((self.epoch, changed))
-        optimizer = self.optimizer
-        for group in optimizer.param_groups:
-            penalised = group["params"][0].ndim > 1
-            group["l1"] = config.l1 if penalised else 0.0
-            group["weight_decay"] = own_decay(config) + (config.l2 if penalised else 0.0)
-        optimizer.clip_norm = config.clip_norm or None
+        for group in self.optimizer.param_groups:
+            group.update(penalties(config, group["params"][0]))
+        self.optimizer.clip_norm = config.clip_norm or None
         if "learning_rate" in changed and self._schedule is not None:
             self._schedule.rebase(config.learning_rate)
         elif "learning_rate" in changed:
-            optimizer.lr = config.learning_rate
+            self.optimizer.lr = config.learning_rate
         if self.status in ("diverged", "stopped"):
             self.status, self.message = "paused", ""
 
@@ -452,7 +427,7 @@ class Experiment:
         for layer, unit in old.silenced:
             self.network.hidden[layer].silencer.silence(unit, True)
         self.optimizer.load_state_dict(old.optimizer.state_dict())
-        if self._schedule is not None:
+        if self._schedule is not None and old._schedule is not None:
             self._schedule.load_state_dict(old._schedule.state_dict())
         self._order.bit_generator.state = old._order.bit_generator.state
         self.history, self.snapshots = copy.deepcopy((old.history, old.snapshots))

@@ -20,7 +20,6 @@ Outputs = Callable[[Tensor], Sequence[Tensor]]
 #: A layer's outputs of more elements than this are computed in blocks of about `BLOCK` elements,
 #: which the processor's cache holds.
 LARGE, BLOCK = 2**18, 2**16
-MOST_BLOCKS = 64
 
 
 class ForwardPass:
@@ -129,7 +128,7 @@ def _blocks(n: int, largest: int) -> int:
     if largest <= LARGE:
         return 1
     wanted = largest // BLOCK
-    return next((b for b in range(wanted, MOST_BLOCKS) if n % b == 0), 1)
+    return next((b for b in range(wanted, 2 * wanted) if n % b == 0), 1)
 
 
 def _joined(arrays: list[Array]) -> Array:

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import bisect
-from typing import Any, Protocol
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
 from .functions import Array
 
-FIELDS = ("epoch", "train_loss", "test_loss", "train_score", "test_score")
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: losses, and scores (accuracy, or R² in regression)."""
+
+    epoch: int
+    train_loss: float
+    test_loss: float
+    train_score: float
+    test_score: float
 
 
-class Measured(Protocol):
-    """What is known after an epoch."""
-
-    @property
-    def epoch(self) -> int: ...
-    @property
-    def train_loss(self) -> float: ...
-    @property
-    def test_loss(self) -> float: ...
-    @property
-    def train_score(self) -> float: ...
-    @property
-    def test_score(self) -> float: ...
+FIELDS = tuple(field.name for field in fields(Epoch))
+_values = attrgetter(*FIELDS)
 
 
 class History:
@@ -37,10 +37,8 @@ class History:
         changes: (epoch, what changed) for every setting or weight changed on the way.
 
     >>> history = History(budget=4)
-    >>> from types import SimpleNamespace
     >>> for epoch in range(6):
-    ...     history.add(SimpleNamespace(epoch=epoch, train_loss=1.0, test_loss=1.0,
-    ...                                 train_score=0.0, test_score=0.0))
+    ...     history.add(Epoch(epoch, 1.0, 1.0, 0.0, 0.0))
     >>> history.epoch.astype(int).tolist()
     [0, 2, 4, 5]
     """
@@ -52,7 +50,7 @@ class History:
         self._count = 0
         self._every = 1
 
-    def add(self, measured: Measured) -> None:
+    def add(self, measured: Epoch) -> None:
         """Remember one more epoch."""
         if self._count and self._rows[self._count - 1, 0] % self._every:
             self._count -= 1  # the latest row was kept only while it was the latest
@@ -62,7 +60,7 @@ class History:
             kept = kept[kept[:, 0] % self._every == 0]
             self._rows[: len(kept)] = kept
             self._count = len(kept)
-        self._rows[self._count] = [getattr(measured, name) for name in FIELDS]
+        self._rows[self._count] = _values(measured)
         self._count += 1
 
     def forget_from(self, epoch: int) -> None:
@@ -70,14 +68,18 @@ class History:
         self._count = int(np.searchsorted(self._rows[: self._count, 0], epoch))
 
     @property
-    def first(self) -> Any:
+    def first(self) -> Epoch:
         """The first epoch remembered."""
-        return _Row(self._rows[0])
+        return self._at(0)
 
     @property
-    def last(self) -> Any:
+    def last(self) -> Epoch:
         """The latest epoch remembered."""
-        return _Row(self._rows[self._count - 1])
+        return self._at(self._count - 1)
+
+    def _at(self, row: int) -> Epoch:
+        epoch, *measured = self._rows[row].tolist()
+        return Epoch(int(epoch), *measured)
 
     def column(self, name: str) -> Array:
         """One field of all rows, as a copy."""
@@ -91,12 +93,6 @@ class History:
 
     def __len__(self) -> int:
         return self._count
-
-
-class _Row:
-    def __init__(self, values: Array) -> None:
-        for name, value in zip(FIELDS, values.tolist(), strict=True):
-            setattr(self, name, value)
 
 
 class Snapshots:

@@ -15,7 +15,8 @@ import numpy as np
 from .config import CUSTOM, ExperimentConfig
 from .datasets import Dataset, k_folds
 from .errors import ConfigError
-from .experiment import Epoch, Experiment
+from .experiment import Experiment
+from .history import Epoch
 
 MAX_FOLDS, MAX_EPOCHS = 20, 10_000
 

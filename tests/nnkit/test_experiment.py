@@ -24,7 +24,7 @@ from nnkit.datasets import FEATURES, Dataset, feature_names, make_dataset
 from nnkit.errors import ConfigError, DataError, FileError
 from nnkit.evaluation import evaluate
 from nnkit.experiment import Experiment
-from nnkit.history import FIELDS, History, Snapshots
+from nnkit.history import FIELDS, Epoch, History, Snapshots
 from nnkit.init import INITIALIZERS
 from nnkit.predictor import Predictor
 from nnkit.settings import (
@@ -872,8 +872,8 @@ class TestShowEpoch:
 # ---- memory --------------------------------------------------------------------------------------
 
 
-def measured(epoch: int) -> experiment_module.Epoch:
-    return experiment_module.Epoch(epoch, 1.0 / (epoch + 1), 2.0, 0.5, 0.25)
+def measured(epoch: int) -> Epoch:
+    return Epoch(epoch, 1.0 / (epoch + 1), 2.0, 0.5, 0.25)
 
 
 class TestMemory:

@@ -12,7 +12,8 @@ import pytest
 from nnkit.config import CUSTOM, ExperimentConfig, LayerConfig
 from nnkit.datasets import Dataset, k_folds, make_dataset
 from nnkit.errors import ConfigError
-from nnkit.experiment import Epoch, Experiment
+from nnkit.experiment import Experiment
+from nnkit.history import Epoch
 from nnkit.validation import Fold, cross_validate, summarize
 
 CONFIG = ExperimentConfig(dataset="moons", samples=60, layers=(LayerConfig(4, "tanh"),))
