@@ -10,7 +10,7 @@ import numpy as np
 from . import metrics
 from .config import ExperimentConfig
 from .datasets import Dataset, make_dataset
-from .functions import Array
+from .functions import Array, Kernels
 from .losses import LOSSES, Loss
 from .optim import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
@@ -53,6 +53,13 @@ def targets_for(loss: str, data: Dataset) -> Array:
         return one_hot
     column: Array = data.targets.astype(np.float32)[:, None]
     return 2 * column - 1 if loss == "hinge" else column
+
+
+def mean_loss(loss: Loss, logits: Array, targets: Array) -> float:
+    """The mean of the losses, added up in float64."""
+    with np.errstate(all="ignore"):
+        losses, _ = loss.function.forward(Kernels(), logits, targets)
+    return float(losses.mean(dtype=np.float64))
 
 
 def score(loss: str, logits: Array, data: Dataset) -> float:

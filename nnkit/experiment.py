@@ -21,6 +21,7 @@ from .assembly import (
     make_loss,
     make_optimizer,
     make_schedule,
+    mean_loss,
     penalties,
     score,
     targets_for,
@@ -29,7 +30,7 @@ from .config import CUSTOM, ExperimentConfig
 from .datasets import Dataset, feature_names, split
 from .errors import ConfigError, DataError, FileError, ShapeError
 from .forward import ForwardPass
-from .functions import Array, Kernels
+from .functions import Array
 from .history import Epoch, History, Snapshots
 from .modules import Dropout
 from .network import Network
@@ -255,9 +256,8 @@ class Experiment:
         values: list[float] = []
         for forward, targets, data in self._passes:
             logits = forward()[0]
+            values.append(mean_loss(self.loss, logits, targets))
             with np.errstate(all="ignore"):
-                losses, _ = self.loss.function.forward(Kernels(), logits, targets)
-                values.append(float(losses.mean(dtype=np.float64)))
                 values.append(score(self.config.loss, logits, data))
         train_loss, train_score, test_loss, test_score = values
         return Epoch(epoch, train_loss, test_loss, train_score, test_score)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -76,11 +78,19 @@ class Graph:
 
     def into(self, node: GraphNode) -> tuple[GraphEdge, ...]:
         """The operands of `node`, in order."""
-        return tuple(edge for edge in self.edges if edge.target == node.id)
+        return self._by_target.get(node.id, ())
 
     def out_of(self, node: GraphNode) -> tuple[GraphEdge, ...]:
         """The uses of `node`."""
-        return tuple(edge for edge in self.edges if edge.source == node.id)
+        return self._by_source.get(node.id, ())
+
+    @cached_property
+    def _by_target(self) -> dict[int, tuple[GraphEdge, ...]]:
+        return _sorted(self.edges, attrgetter("target"))
+
+    @cached_property
+    def _by_source(self) -> dict[int, tuple[GraphEdge, ...]]:
+        return _sorted(self.edges, attrgetter("source"))
 
     def to_dot(self) -> str:
         """The graph in the language of Graphviz: leaves as boxes, operations as ellipses.
@@ -105,6 +115,16 @@ class Graph:
             lines.append(f'  n{node.id} [shape={shape}, label="{label}"];')
         lines += [f"  n{edge.source} -> n{edge.target};" for edge in self.edges]
         return "\n".join([*lines, "}"])
+
+
+def _sorted(
+    edges: tuple[GraphEdge, ...], end: Callable[[GraphEdge], int]
+) -> dict[int, tuple[GraphEdge, ...]]:
+    """Edges by the node at one of their ends, in their order."""
+    found: dict[int, list[GraphEdge]] = {}
+    for edge in edges:
+        found.setdefault(end(edge), []).append(edge)
+    return {node: tuple(those) for node, those in found.items()}
 
 
 def read_graph(

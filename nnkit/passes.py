@@ -24,7 +24,7 @@ from .capture import Call, Place, Storage
 EXACT = {
     np.add, np.subtract, np.multiply, np.divide, np.negative, np.reciprocal, np.square, np.sqrt,
     np.absolute, np.sign, np.maximum, np.minimum, np.greater, np.greater_equal, np.less,
-    np.less_equal, np.equal, np.logical_and,
+    np.less_equal, np.equal,
 }  # fmt: skip
 
 #: Calls on more elements than this have nothing to gain from being merged.
@@ -100,26 +100,24 @@ def merged(calls: list[Call]) -> list[Call]:
     arenas: dict[Column, _Arena] = {}
     result: list[Call] = []
     while waiting:
-        first = waiting[0]
-        group: list[_Entry] = [first]
-        for i, other in enumerate(waiting[1:], 1):
-            if _alike(first.call, other.call) and not any(
-                _collide(other, passed) for passed in waiting[:i]
-            ):
+        first, *others = waiting
+        group = [first]
+        reads, writes = set(first.reads), set(first.writes)  # of all calls that are passed
+        for other in others:
+            free = other.writes.isdisjoint(reads | writes) and other.reads.isdisjoint(writes)
+            if free and _alike(first.call, other.call):
                 group.append(other)
+            reads |= other.reads
+            writes |= other.writes
         together = _together([e.call for e in group], arenas) if len(group) > 1 else None
         if together is None:
             result.append(first.call)
-            del waiting[0]
+            waiting = others
         else:
             result.append(together)
-            waiting = [entry for entry in waiting if all(entry is not done for done in group)]
+            done = {id(entry) for entry in group}
+            waiting = [entry for entry in others if id(entry) not in done]
     return result
-
-
-def _collide(one: _Entry, other: _Entry) -> bool:
-    """Whether two calls must stay in their order."""
-    return bool(one.writes & (other.reads | other.writes) or other.writes & one.reads)
 
 
 def _alike(one: Call, other: Call) -> bool:

@@ -33,6 +33,7 @@ ORDER = (
     ("plane",),
     ("experiment",),
     ("evaluation", "validation"),
+    ("remarks",),
     ("__init__",),
     ("__main__", "examples"),
 )

@@ -46,7 +46,7 @@ from .losses import (
     SquaredError,
 )
 from .normalization import BatchStatistics, Dropout, Normalize
-from .shape import Concatenate, Identity, Index, Max, Mean, Reshape, Stack, Sum, Transpose
+from .shape import Concatenate, Index, Max, Mean, Reshape, Stack, Sum, Transpose
 
 __all__ = [
     "ELU",
@@ -70,7 +70,6 @@ __all__ = [
     "GELUTanh",
     "HingeError",
     "HuberError",
-    "Identity",
     "Index",
     "Kernels",
     "LeakyReLU",

@@ -77,9 +77,7 @@ class Kernels:
     less = np.less
     less_equal = np.less_equal
     equal = np.equal
-    logical_and = np.logical_and
     matmul = np.matmul
-    isfinite = np.isfinite
 
     #: a @ b for two matrices, straight to BLAS.
     dot: Any = staticmethod(np.ndarray.dot)

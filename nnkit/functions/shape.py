@@ -165,16 +165,3 @@ class Stack(Function):
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         parts = np.moveaxis(grad, self.axis, 0)
         return [parts[i, ...] if need else None for i, need in enumerate(needs)]
-
-
-class Identity(Function):
-    """x itself as a new node, so that a gradient can be read on either side of it."""
-
-    passes_gradient_on = True
-    rule = "the gradient passes unchanged"
-
-    def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
-        return x, None
-
-    def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        return (grad,)

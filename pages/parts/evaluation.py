@@ -20,9 +20,9 @@ from nnkit.evaluation import (
     RegressionReport,
     Report,
     evaluate,
-    remarks,
 )
 from nnkit.experiment import Experiment
+from nnkit.remarks import remarks
 from pages.parts import evaluation_figures, figures, state
 from pages.parts.live_plot import live_plot
 from pages.parts.measures import Row, rows, words

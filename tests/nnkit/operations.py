@@ -336,7 +336,6 @@ TABLE = (
     Row(F.Index, indexed()),
     Row(F.Concatenate, joined(F.Concatenate, same=False)),
     Row(F.Stack, joined(F.Stack, same=True)),
-    Row(F.Identity, alone(F.Identity)),
     Row(F.ReLU, alone(F.ReLU), (nonzero,)),
     Row(F.LeakyReLU, given(F.LeakyReLU, slopes), (nonzero,)),
     Row(F.ELU, given(F.ELU, slopes), (nonzero,)),

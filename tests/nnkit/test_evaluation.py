@@ -18,10 +18,10 @@ from nnkit.evaluation import (
     Decisions,
     RegressionReport,
     evaluate,
-    remarks,
     wilson_interval,
 )
 from nnkit.experiment import Experiment
+from nnkit.remarks import remarks
 
 
 def trained(epochs=3, data=None, **settings):
