@@ -2,8 +2,9 @@
 
 Everything is importable from here, and lives in the module named for it: tensors in
 `nnkit.tensor`, layers in `nnkit.modules`, then `losses`, `optim`, `schedules`, `training`,
-`gradcheck`, `graph`, `metrics`, `datasets`, `serialization`, `experiment`. Examples to run are in
-`nnkit.examples`: `python -m nnkit.examples.xor`.
+`gradcheck`, `graph`, `metrics`, `datasets`, `serialization`, `experiment`; but reports on trained
+networks are imported from `nnkit.evaluation`, as `evaluate` here is the loss over a data set.
+Examples to run are in `nnkit.examples`: `python -m nnkit.examples.xor`.
 """
 
 from importlib import import_module
@@ -167,6 +168,7 @@ if TYPE_CHECKING:
         make_features,
         random_points,
         read_csv,
+        read_table,
         split,
         to_csv,
         twospirals,
@@ -174,7 +176,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment
     from .predictor import Predictor
     from .serialization import Archive, load_archive, save_archive
-    from .validation import cross_validate
+    from .validation import cross_validate, summarize
     from .walkthrough import walk_through, walk_through_expression
 
 #: What is imported at its first use: data, files, experiments, walks through a formula.
@@ -182,12 +184,13 @@ _NAMES = {
     "config": "ExperimentConfig LayerConfig recommended",
     "datasets": (
         "DATASETS Dataset DatasetInfo FEATURES Standardizer from_formula from_points from_values "
-        "k_folds make_dataset make_features random_points read_csv split to_csv twospirals"
+        "k_folds make_dataset make_features random_points read_csv read_table split to_csv "
+        "twospirals"
     ),
     "experiment": "Experiment",
     "predictor": "Predictor",
     "serialization": "Archive load_archive save_archive",
-    "validation": "cross_validate",
+    "validation": "cross_validate summarize",
     "walkthrough": "walk_through walk_through_expression",
 }
 _LATER = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -213,11 +216,11 @@ __all__ = [
     "huber_loss", "identity", "k_folds", "l1_loss", "leaky_relu", "load_archive", "log",
     "log_softmax", "make_dataset", "make_features", "maximum", "mean_absolute_error",
     "mean_squared_error", "minimum", "mse_loss", "no_grad", "power", "precision", "r2_score",
-    "random_points", "read_csv", "read_graph", "recall", "recommended", "relu", "roc_auc",
-    "roc_curve", "root_mean_squared_error", "save_archive", "sigmoid", "silu", "sin", "sine",
-    "softmax", "softplus", "split", "sqrt", "stack", "tanh", "to_csv", "train_epochs",
-    "train_one_step", "twospirals", "update_module", "walk_through", "walk_through_expression",
-    "where",
+    "random_points", "read_csv", "read_graph", "read_table", "recall", "recommended", "relu",
+    "roc_auc", "roc_curve", "root_mean_squared_error", "save_archive", "sigmoid", "silu", "sin",
+    "sine", "softmax", "softplus", "split", "sqrt", "stack", "summarize", "tanh", "to_csv",
+    "train_epochs", "train_one_step", "twospirals", "update_module", "walk_through",
+    "walk_through_expression", "where",
 ]  # fmt: skip
 
 

@@ -8,12 +8,12 @@ rule that is right only for gradients of ones is found out. Four points are take
 (8(f₊₁ - f₋₁) - (f₊₂ - f₋₂))/12eps, whose error is of the order eps⁴.
 
 *Corners.* The slopes to the left and to the right, (±4f±₁ ∓ f±₂ ∓ 3f₀)/2eps, are the same where the
-function is smooth. Where they differ, as for a ReLU at 0, every gradient between the two is right,
-and the entry is counted in `corners`.
+function is smooth. Where they clearly differ, as for a ReLU at 0, the entry is counted in
+`corners`. Every gradient between the two, or between them and the central one, is right.
 
-*Relative error* of an entry: |analytic - numeric| divided by the larger of the two; where both are
-small, by a thousandth of the largest gradient found, or by 1e-4 of the size of the output, below
-which differences are rounding.
+*Relative error* of an entry: how far the analytic gradient lies outside that range, divided by the
+larger of analytic and numeric; where both are small, by a thousandth of the largest gradient
+found, or by 1e-4 of the size of the output, below which differences are rounding.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ layer to layer for the activations that it is named for.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def uniform(low: float, high: float) -> Initializer:
     return lambda shape, generator: generator.uniform(low, high, shape)
 
 
-INITIALIZERS: dict[str, Initializer] = {
+INITIALIZERS: Mapping[str, Initializer] = MappingProxyType({
     "xavier_uniform": xavier_uniform,
     "xavier_normal": xavier_normal,
     "he_uniform": he_uniform,
@@ -98,7 +99,17 @@ INITIALIZERS: dict[str, Initializer] = {
     "lecun_normal": lecun_normal,
     "orthogonal": orthogonal,
     "zeros": zeros,
-}
+})  # fmt: skip
+
+
+def suiting(activation: str) -> str:
+    """The name of the rule for layers with that activation: He's for ReLU's family, else Xavier's.
+
+    >>> suiting("relu"), suiting("tanh")
+    ('he_uniform', 'xavier_uniform')
+    """
+    gated = ("relu", "leaky_relu", "gelu", "silu", "elu")
+    return "he_uniform" if activation in gated else "xavier_uniform"
 
 
 def initializer(rule: str | Initializer) -> Initializer:

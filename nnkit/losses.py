@@ -17,7 +17,9 @@ from . import functions as F
 from .errors import ConfigError, ShapeError
 from .functions import Array, Function
 from .functions.base import ONE, ZERO, clip_ufunc, current_kernels
-from .modules.base import Module, as_input, remembers
+from .modules.base import Module
+from .modules.calls import as_input, remembers
+from .settings import number
 from .tensor import Tensor, apply, as_tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -138,8 +140,7 @@ class Huber(Loss):
 
     def __init__(self, reduction: str = "mean", *, delta: float = 1.0) -> None:
         super().__init__(reduction)
-        if not delta > 0:
-            raise ConfigError("delta", f"must be above 0, got {delta!r}")
+        number("delta", delta, 0, ends="(]")
         self.delta = delta
 
     @property
@@ -247,12 +248,12 @@ BCELoss, BCEWithLogitsLoss, CrossEntropyLoss = (
     CrossEntropy,
 )
 
-LOSSES: dict[str, type[Loss]] = {
+LOSSES: Mapping[str, type[Loss]] = MappingProxyType({
     cls.name: cls
     for cls in (
         MSE, L1, Huber, Hinge, BinaryCrossEntropy, BinaryCrossEntropyWithLogits, CrossEntropy,
     )
-}  # fmt: skip
+})  # fmt: skip
 
 
 def mse_loss(prediction: Any, target: Any, reduction: str = "mean") -> Tensor:

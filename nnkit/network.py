@@ -8,6 +8,7 @@ import numpy as np
 
 from .config import LayerConfig
 from .functions import Array
+from .init import suiting
 from .modules import BatchNorm, Dropout, LayerNorm, Linear, Module
 from .modules.activations import ACTIVATIONS
 from .tensor import Tensor
@@ -41,7 +42,7 @@ class Block(Module):
     def __init__(self, inputs: int, config: LayerConfig, init: str) -> None:
         rule = None if init == "auto" else init
         activation = ACTIVATIONS[config.activation]()
-        self.linear = Linear(inputs, config.units, init=rule or _suiting(config.activation))
+        self.linear = Linear(inputs, config.units, init=rule or suiting(config.activation))
         self.normalization: Module | None = None
         if config.normalization == "batch":
             self.normalization = BatchNorm(config.units)
@@ -68,11 +69,6 @@ class Block(Module):
             for name, values in other.normalization.state_dict().items():
                 state[name][: len(units)] = values[units]
             ours.load_state_dict(state)
-
-
-def _suiting(activation: str) -> str:
-    gated = ("relu", "leaky_relu", "gelu", "silu", "elu")
-    return "he_uniform" if activation in gated else "xavier_uniform"
 
 
 class Network(Module):

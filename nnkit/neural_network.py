@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -14,7 +13,8 @@ from .losses import Loss
 from .modules import Sequential
 from .optim import OPTIMIZERS, Optimizer
 from .schedules import Schedule
-from .step import TrainingStep
+from .settings import number
+from .step import TrainingStep, as_rows
 from .tensor import Parameter, Tensor, no_grad
 from .training import Progress, evaluating, fit
 
@@ -71,11 +71,8 @@ class NeuralNetwork(Sequential):
         if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
             known = ", ".join(OPTIMIZERS)
             raise ConfigError("optimizer", f"must be one of {known}; got {optimizer!r}")
-        for name, value in (
-            ("learning_rate", learning_rate), ("regularization_factor", regularization_factor),
-        ):  # fmt: skip
-            if not 0 <= value < math.inf:
-                raise ConfigError(name, f"must be a number from 0, got {value!r}")
+        number("learning_rate", learning_rate)
+        number("regularization_factor", regularization_factor)
         self.loss, self.learning_rate = loss, learning_rate
         self.regularization_factor = regularization_factor
         self.history: tuple[Progress, ...] = ()
@@ -153,8 +150,8 @@ class NeuralNetwork(Sequential):
 
     def _fitting(self, examples: Any, labels: Any) -> tuple[Array, Array]:
         """Examples and labels as arrays, with labels in the shape of the output."""
-        x, y = np.asarray(examples), np.asarray(labels)
-        if not x.ndim or not len(x) or not y.ndim or len(x) != len(y):
+        x, y = as_rows("examples", examples, None), as_rows("labels", labels, None)
+        if not len(x) or len(x) != len(y):
             raise DataError(
                 f"needs as many labels as examples and at least one, got {y.shape} for {x.shape}"
             )

@@ -133,7 +133,8 @@ class Program:
             return f"{self._name(reduce)}({x}, {axis}, None, {out}, {keep})"
         if function is Kernels.copy:
             return f"{self._name(np.copyto)}({out}, {self._name(call.arguments[0])})"
-        names = [self._name(_single(a)) for a in call.arguments]
+        elementwise = isinstance(function, np.ufunc) and function.signature is None
+        names = [self._name(_single(a) if elementwise else a) for a in call.arguments]
         if isinstance(function, np.ufunc) and not call.options:
             # By place where NumPy (2.4) allows it, which is faster than by name.
             into = f"out={out}" if function in (np.maximum, np.minimum) else out
@@ -165,7 +166,7 @@ def _rows(place: Place, call: Call, tables: Mapping[Storage, Table]) -> tuple[Ar
 
 
 def _single(argument: Any) -> Any:
-    """One number stretched over a shape (strides of 0) as that number: ufuncs are faster on it."""
+    """One number stretched over a shape (strides of 0) as that number, which is faster."""
     if isinstance(argument, Place) and argument.shape and not any(argument.strides):
         return replace(argument, shape=(), strides=())
     return argument

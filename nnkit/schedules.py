@@ -11,10 +11,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from .errors import ConfigError
 from .optim import Optimizer
+from .settings import number, whole_number
 
 __all__ = [
     "SCHEDULES", "CosineAnnealingLR", "ExponentialLR", "LinearLR", "LinearWarmup", "OneCycleLR",
@@ -211,11 +210,9 @@ class OneCycleLR(Schedule):
             raise ConfigError(
                 "anneal_strategy", f"must be 'cos' or 'linear', got {anneal_strategy!r}"
             )
-        if not 0 <= pct_start <= 1:
-            raise ConfigError("pct_start", f"must be from 0 to 1, got {pct_start!r}")
-        for name, value in (("base_momentum", base_momentum), ("max_momentum", max_momentum)):
-            if not 0 < value < 1:
-                raise ConfigError(name, f"must be above 0 and below 1, got {value!r}")
+        number("pct_start", pct_start, 0, 1, "[]")
+        number("base_momentum", base_momentum, 0, 1, "()")
+        number("max_momentum", max_momentum, 0, 1, "()")
         if cycle_momentum and not _momentum(optimizer):
             raise ConfigError("cycle_momentum", "needs an optimizer with a momentum above 0")
         self.max_lr = _positive("max_lr", max_lr)
@@ -305,12 +302,11 @@ class ReduceLROnPlateau(Schedule):
             raise ConfigError("mode", f"must be 'min' or 'max', got {mode!r}")
         if threshold_mode not in ("rel", "abs"):
             raise ConfigError("threshold_mode", f"must be 'rel' or 'abs', got {threshold_mode!r}")
-        if not 0 < factor < 1:
-            raise ConfigError("factor", f"must be above 0 and below 1, got {factor!r}")
+        number("factor", factor, 0, 1, "()")
         self.mode, self.factor = mode, factor
-        self.patience = whole_number("patience", patience, least=0)
+        self.patience = whole_number("patience", patience, 0)
         self.threshold, self.threshold_mode = _from_zero("threshold", threshold), threshold_mode
-        self.cooldown = whole_number("cooldown", cooldown, least=0)
+        self.cooldown = whole_number("cooldown", cooldown, 0)
         self.min_lr, self.eps = _from_zero("min_lr", min_lr), _from_zero("eps", eps)
         self.best = math.inf if mode == "min" else -math.inf
         self.bad_epochs = self.cooldown_left = 0
@@ -385,21 +381,13 @@ def _momentum(optimizer: Optimizer) -> float:
     return value
 
 
-def whole_number(name: str, value: Any, least: int = 1) -> int:
-    """`value` as an int, or a `ConfigError` that names the setting."""
-    number = isinstance(value, (int, float, np.integer)) and not isinstance(value, bool)
-    if not number or not least <= value < math.inf or value != int(value):
-        raise ConfigError(name, f"must be a whole number from {least}, got {value!r}")
-    return int(value)
-
-
 def _positive(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
-        raise ConfigError(name, f"must be above 0, got {value!r}")
+    """`value` as it came, which may be an array that changes in place."""
+    number(name, value, 0, ends="()")
     return value
 
 
 def _from_zero(name: str, value: float) -> float:
-    if not 0 <= value < math.inf:
-        raise ConfigError(name, f"must be a number from 0, got {value!r}")
+    """`value` as it came, like `_positive`."""
+    number(name, value)
     return value

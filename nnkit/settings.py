@@ -6,12 +6,16 @@ Pages make their controls from these tables, and `nnkit.config` checks with them
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from reprlib import repr as repr_short
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
 
 from .errors import ConfigError
 
@@ -22,6 +26,78 @@ def short(value: Any) -> str:
     """`value` as it is written, cut where it is long: for messages about what a stranger sent."""
     text = repr_short(value)
     return text if len(text) <= 200 else f"{text[:197]}..."
+
+
+def number(
+    name: str,
+    value: Any,
+    low: float = 0,
+    high: float = math.inf,
+    ends: str = "[)",
+    *,
+    note: str = "",
+    arrays: bool = True,
+) -> float:
+    """`value` as a float from `low` and below `high`, or a `ConfigError` that says so.
+
+    Args:
+        name: of the field, for the message.
+        ends: which limits belong to the range, as mathematics writes it: "[]", "[)", "(]" or "()".
+        note: what else there is to say of the range.
+        arrays: whether an array of no axis, which holds one number, is taken for it.
+
+    >>> number("momentum", 0.9, 0, 1)
+    0.9
+    >>> number("momentum", 1.0, 0, 1)
+    Traceback (most recent call last):
+    nnkit.errors.ConfigError: momentum: must be a number from 0 and below 1, got 1.0
+    """
+    found = _single(value, arrays)
+    above = low <= found if ends[0] == "[" else low < found
+    below = found <= high if ends[1] == "]" else found < high
+    with suppress(OverflowError):  # of whole numbers beyond all floats
+        if above and below:
+            return float(found)
+    wanted = f"{'from' if ends[0] == '[' else 'above'} {low:g}"
+    if high < math.inf:
+        wanted += f" {'to' if ends[1] == ']' else 'and below'} {high:g}"
+    raise ConfigError(name, f"must be a number {wanted}{note}, got {short(value)}")
+
+
+def whole_number(
+    name: str,
+    value: Any,
+    low: float = 1,
+    high: float = math.inf,
+    *,
+    note: str = "",
+    floats: bool = True,
+    arrays: bool = True,
+) -> int:
+    """`value` as an int from `low` to `high`, or a `ConfigError` that says so.
+
+    Takes 3.0 for 3, unless `floats` is False; `note` and `arrays` are as in `number`.
+
+    >>> whole_number("epochs", 3.0)
+    3
+    >>> whole_number("epochs", 2.5)
+    Traceback (most recent call last):
+    nnkit.errors.ConfigError: epochs: must be a whole number from 1, got 2.5
+    """
+    found = _single(value, arrays)
+    # NaN is not within the limits, and int() cannot take infinity.
+    within = low <= found <= high and found < math.inf and found == int(found)
+    if within and (floats or isinstance(found, numbers.Integral)):
+        return int(found)
+    wanted = f"from {int(low)}" + (f" to {int(high)}" if high < math.inf else "")
+    raise ConfigError(name, f"must be a whole number {wanted}{note}, got {short(value)}")
+
+
+def _single(value: Any, arrays: bool) -> Any:
+    """`value` if it is a real number, Python's or NumPy's; else NaN, which is within no limits."""
+    if arrays and isinstance(value, np.ndarray) and not value.ndim:
+        value = value.item()
+    return value if isinstance(value, numbers.Real) and not isinstance(value, bool) else math.nan
 
 
 @dataclass(frozen=True)
@@ -37,14 +113,9 @@ class Number:
 
     def check(self, name: str, value: Any) -> float | int:
         """`value` as a number within the limits, or a `ConfigError` that names them."""
-        number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        # NaN is not within the limits, nor is anything that int() could not take.
-        if number and self.low <= value <= self.high and (not self.whole or value == int(value)):
-            return int(value) if self.whole else float(value)
-        wanted = f"a number from {self.low:g} to {self.high:g}"
         if self.whole:
-            wanted = f"a whole number from {int(self.low)} to {int(self.high)}"
-        raise ConfigError(name, f"must be {wanted}, got {short(value)}")
+            return whole_number(name, value, self.low, self.high, arrays=False)
+        return number(name, value, self.low, self.high, "[]", arrays=False)
 
 
 @dataclass(frozen=True)

@@ -95,17 +95,13 @@ class TrainingStep:
         return np.concatenate(losses) if losses else np.empty(0, x.dtype)
 
     def _examples(self, x: Any, y: Any) -> tuple[Array, Array]:
-        x, y = self._as_data(x), self._as_data(y)
+        dtype = self.optimizer.flat.dtype
+        x, y = as_rows("x", x, dtype), as_rows("y", y, dtype)
         if not len(x) or len(y) != len(x):
             raise DataError(
                 f"needs as many targets as examples and at least one; got {len(x)}, {len(y)}"
             )
         return x, y
-
-    def _as_data(self, values: Any) -> Array:
-        """`values` as an array in the dtype of the parameters."""
-        array = values.data if isinstance(values, Tensor) else np.asarray(values)
-        return array.astype(self.optimizer.flat.dtype, copy=False)
 
     def _run(self, x: Array, y: Array, batches: Array) -> Array:
         """Steps over `batches`, one row of example numbers each."""
@@ -206,6 +202,21 @@ class TrainingStep:
         for module in self.model.modules():
             module._last_call = None  # it was one of the trial
         return plan
+
+
+def as_rows(name: str, values: Any, dtype: Any) -> Array:
+    """`values` as an array with a row for each example.
+
+    Raises:
+        DataError: they are no rows of numbers.
+    """
+    try:
+        array = Tensor(values, dtype=dtype).data
+    except ShapeError as error:
+        raise DataError(f"{name} must be rows of real numbers: {error}") from error
+    if not array.ndim:
+        raise DataError(f"{name} must be rows of real numbers, not one number")
+    return array
 
 
 def _orders(n: int, epochs: int, generator: np.random.Generator | None) -> Array:

@@ -146,6 +146,7 @@ class Tensor:
 
     def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """All but the graph: a copy of a result is a leaf."""
+        current_kernels().escape(self)
         state: Any = super().__getstate__()
         attributes, slots = state
         leaf = {"_depth": min(self._depth, 1), "_function": None, "_record": None}
@@ -200,6 +201,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: ArrayLike | None) -> None:
+        current_kernels().escape(self)
         if value is None:
             self._grad = None
             return

@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from .errors import ConfigError, DataError, ShapeError
+from .errors import ConfigError
 from .functions import Array
 from .losses import Loss
 from .modules import Linear, Module, Sequential
 from .modules.activations import as_activation
 from .optim import Optimizer
-from .schedules import Schedule, whole_number
-from .step import TrainingStep
+from .schedules import Schedule
+from .settings import whole_number
+from .step import TrainingStep, as_rows
 from .tensor import Tensor, no_grad
 
 __all__ = [
@@ -108,7 +109,7 @@ def train_epochs(
     patience = None if patience is None else whole_number("patience", patience)
     generator = None if generator is None else np.random.default_rng(generator)
     trained = TrainingStep(model, loss, optimizer) if step is None else step
-    x, y = (_numbers(name, values, optimizer.flat.dtype) for name, values in (("x", x), ("y", y)))
+    x, y = (as_rows(name, values, optimizer.flat.dtype) for name, values in (("x", x), ("y", y)))
 
     def run() -> Iterator[Progress]:
         lowest, best_epoch, best_state = math.inf, 0, None
@@ -133,17 +134,6 @@ def train_epochs(
             model.load_state_dict(best_state)
 
     return run()
-
-
-def _numbers(name: str, values: Any, dtype: Any) -> Array:
-    """`values` as an array, refused where they are no rows of numbers."""
-    try:
-        array = Tensor(values, dtype=dtype).data
-    except ShapeError as error:
-        raise DataError(f"{name} must be rows of real numbers: {error}") from error
-    if not array.ndim:
-        raise DataError(f"{name} must be rows of real numbers, not one number")
-    return array
 
 
 def fit(

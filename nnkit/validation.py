@@ -17,6 +17,7 @@ from .datasets import Dataset, k_folds
 from .errors import ConfigError
 from .experiment import Experiment
 from .history import Epoch
+from .settings import whole_number
 
 MAX_FOLDS, MAX_EPOCHS = 20, 10_000
 
@@ -105,12 +106,9 @@ def cross_validate(
     True
     """
     limit = min(MAX_FOLDS, len(data) // (1 if data.classes else 2))
-    if not isinstance(folds, (int, np.integer)) or not 2 <= folds <= limit:
-        raise ConfigError(
-            "folds", f"must be from 2 to {limit} for {len(data)} samples, got {folds!r}"
-        )
-    if not 1 <= epochs <= MAX_EPOCHS:
-        raise ConfigError("epochs", f"must be from 1 to {MAX_EPOCHS}, got {epochs!r}")
+    note = f" for {len(data)} samples"
+    folds = whole_number("folds", folds, 2, limit, note=note, floats=False)
+    epochs = whole_number("epochs", epochs, 1, MAX_EPOCHS)
     fixed = config.replace(dataset=CUSTOM, dataset_settings={}, patience=0, target_score=0.0)
     parts = list(k_folds(data, folds, config.data_seed))
     for part in {len(train): (train, test) for train, test in parts}.values():

@@ -46,7 +46,7 @@ APART = {
     "expressions": {"errors"},
     "metrics": {"errors"},
     "serialization": {"errors"},
-    "datasets": {"errors", "expressions"},
+    "datasets": {"errors", "expressions", "settings"},
 }
 
 MUTABLE = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -92,6 +92,23 @@ def imports(path: Path) -> tuple[tuple[int, tuple[str, ...]], ...]:
 
 def packages(path: Path) -> set[str]:
     return {name[0] for _, name in imports(path)}
+
+
+def run_by(path: Path) -> set[Path]:
+    """The files of the app that run when one of them is imported, itself among them.
+
+    Without `pages/__init__.py`, which runs for all and is Streamlit's own matter.
+    """
+    found: set[Path] = set()
+    names = [path.relative_to(ROOT).with_suffix("").parts]
+    while names:
+        name = names.pop()
+        for depth in range(2, len(name) + 1):
+            place = ROOT.joinpath(*name[:depth])
+            for file in {place.with_suffix(".py"), place / "__init__.py"} & set(APP) - found:
+                found.add(file)
+                names += [n for line, n in imports(file) if line not in for_types_only(file)]
+    return found
 
 
 def room_of(path: Path) -> str:
@@ -152,6 +169,14 @@ class TestRooms:
         ]  # fmt: skip
 
 
+#: Figures, and the files that say so of themselves.
+APART_FROM_STREAMLIT = [
+    path
+    for path in APP
+    if "figure" in path.name or "knows Streamlit" in (ast.get_docstring(tree(path)) or "")
+]
+
+
 class TestLibrariesFromOutside:
     @pytest.mark.parametrize("path", NNKIT, ids=label)
     def test_nnkit_uses_numpy_alone(self, path: Path) -> None:
@@ -169,12 +194,19 @@ class TestLibrariesFromOutside:
         if "plotly" in packages(path):
             assert "figure" in path.name or path.parent.name == "live_plot"
 
-    @pytest.mark.parametrize("path", [f for f in APP if "figure" in f.name], ids=label)
-    def test_figures_know_nothing_of_streamlit(self, path: Path) -> None:
-        assert "streamlit" not in packages(path)
+    @pytest.mark.parametrize("path", APART_FROM_STREAMLIT, ids=label)
+    def test_what_knows_no_streamlit_imports_none(self, path: Path) -> None:
+        """Not by way of what it imports, either."""
+        assert not [label(file) for file in run_by(path) if "streamlit" in packages(file)]
 
     def test_there_are_figures(self) -> None:
-        assert [f for f in APP if "figure" in f.name]
+        assert ROOT / "pages" / "parts" / "figures.py" in APART_FROM_STREAMLIT
+
+    def test_imports_are_followed(self) -> None:
+        """The test above sees modules, names in them, and the packages around them."""
+        seen = {label(file) for file in run_by(ROOT / "pages" / "parts" / "editing.py")}
+        assert {f"pages/parts/{name}" for name in ("state.py", "session.py")} <= seen
+        assert {f"pages/parts/network_view/{name}.py" for name in ("events", "__init__")} <= seen
 
     def test_requirements_name_what_is_imported(self) -> None:
         lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").split()

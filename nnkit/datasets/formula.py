@@ -8,9 +8,10 @@ import math
 import numpy as np
 
 from nnkit.datasets.dataset import Dataset, Task, from_values, random_points
-from nnkit.datasets.synthetic import MAX_SAMPLES, fraction, onto_plane, whole_number
+from nnkit.datasets.synthetic import MAX_SAMPLES, onto_plane
 from nnkit.errors import ConfigError
 from nnkit.expressions import parse
+from nnkit.settings import number, whole_number
 
 JITTER = 0.25
 """Standard deviation of each coordinate at noise = 1, in classification."""
@@ -53,9 +54,9 @@ def from_formula(
     "from_formula('sin(3*x)', samples=100, noise=0.1, seed=0)"
     """
     expression = parse(formula)
-    samples = whole_number("samples", samples, 2, MAX_SAMPLES)
-    noise = fraction("noise", noise, 1.0)
-    seed = whole_number("seed", seed, 0, 2**63 - 1)
+    samples = whole_number("samples", samples, 2, MAX_SAMPLES, floats=False)
+    noise = number("noise", noise, 0, 1, "[]")
+    seed = whole_number("seed", seed, 0, 2**63 - 1, floats=False)
     if threshold is not None and expression.is_threshold:
         raise ConfigError("threshold", "is for formulas of numbers; this one compares already")
     if threshold is not None and not math.isfinite(threshold):

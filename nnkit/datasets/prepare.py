@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nnkit.datasets.dataset import Dataset
 from nnkit.errors import ConfigError, DataError, ShapeError
+from nnkit.settings import number, whole_number
 
 Column = npt.NDArray[Any]
 
@@ -183,8 +184,7 @@ def split(
     >>> train.targets, test.targets
     (array([0, 0, 0, 1]), array([0, 0, 0, 1]))
     """
-    if not 0.0 < train_fraction < 1.0:
-        raise ConfigError("train_fraction", f"must be above 0 and below 1, got {train_fraction!r}")
+    number("train_fraction", train_fraction, 0, 1, "()")
     n = len(dataset)
     if n < 2:
         raise DataError("one sample cannot be split into train and test: at least 2 are needed")
@@ -216,8 +216,7 @@ def k_folds(
     [[0, 0, 1], [0, 0, 1]]
     """
     n = len(dataset)
-    if not 2 <= folds <= n:
-        raise ConfigError("folds", f"must be from 2 to the {n} samples, got {folds!r}")
+    folds = whole_number("folds", folds, 2, n, note=", the number of samples", floats=False)
     order = np.random.default_rng(seed).permutation(n)
     if dataset.classes:
         order = order[np.argsort(dataset.targets[order], kind="stable")]

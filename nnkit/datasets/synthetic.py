@@ -7,12 +7,10 @@ Points lie in [-1, 1]² before noise and on the plane [-1.2, 1.2]² after it.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from types import MappingProxyType
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +18,7 @@ import numpy.typing as npt
 from nnkit.datasets import shapes
 from nnkit.datasets.dataset import Dataset, Task
 from nnkit.errors import ConfigError
+from nnkit.settings import number, whole_number
 
 PLANE = 1.2
 """Half the side of the plane shown: points that noise would carry off it are reflected back."""
@@ -277,12 +276,13 @@ def make_dataset(
         raise ConfigError("dataset", f"must be one of {', '.join(DATASETS)}, got {name!r}")
     chosen = _settings(info, settings)
     classes = chosen.get("arms", chosen.get("classes", 2))
-    samples = whole_number("samples", samples, 2 * classes, MAX_SAMPLES)
-    deviation = info.spread + info.jitter * fraction("noise", noise, 1.0)
-    imbalance = fraction("imbalance", imbalance, MAX_IMBALANCE)
-    label_noise = fraction("label_noise", label_noise, MAX_LABEL_NOISE)
-    outliers = fraction("outliers", outliers, MAX_OUTLIERS)
-    rngs = np.random.default_rng(whole_number("seed", seed, 0, 2**63 - 1)).spawn(4)
+    samples = whole_number("samples", samples, 2 * classes, MAX_SAMPLES, floats=False)
+    deviation = info.spread + info.jitter * number("noise", noise, 0, 1, "[]")
+    imbalance = number("imbalance", imbalance, 0, MAX_IMBALANCE, "[]")
+    label_noise = number("label_noise", label_noise, 0, MAX_LABEL_NOISE, "[]")
+    outliers = number("outliers", outliers, 0, MAX_OUTLIERS, "[]")
+    seed = whole_number("seed", seed, 0, 2**63 - 1, floats=False)
+    rngs = np.random.default_rng(seed).spawn(4)
     if info.task == "classification":
         counts = _class_counts(samples, classes, imbalance)
         return _classification(info, counts, deviation, outliers, label_noise, *rngs)
@@ -379,24 +379,6 @@ def _settings(info: DatasetInfo, given: Mapping[str, Any]) -> dict[str, int]:
             known = f"only {', '.join(allowed)}" if allowed else "none"
             raise ConfigError(name, f"is no setting of {info.name}, which has {known}")
     return {
-        name: whole_number(name, given.get(name, setting.default), setting.minimum, setting.maximum)
-        for name, setting in allowed.items()
+        name: whole_number(name, given.get(name, s.default), s.minimum, s.maximum, floats=False)
+        for name, s in allowed.items()
     }
-
-
-def whole_number(field_name: str, value: SupportsIndex, low: int, high: int) -> int:
-    """`value` as a whole number from `low` to `high`, or a `ConfigError`."""
-    try:
-        number = None if isinstance(value, bool) else operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or not low <= number <= high:
-        raise ConfigError(field_name, f"must be a whole number from {low} to {high}, got {value!r}")
-    return number
-
-
-def fraction(field_name: str, value: float, high: float) -> float:
-    """`value` as a number from 0 to `high`, or a `ConfigError`."""
-    if not isinstance(value, Real) or isinstance(value, bool) or not 0.0 <= value <= high:
-        raise ConfigError(field_name, f"must be a number from 0 to {high:g}, got {value!r}")
-    return float(value)

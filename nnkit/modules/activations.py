@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,8 @@ from .. import functions as F
 from ..errors import ConfigError, GraphError
 from ..functions import Array
 from ..tensor import Tensor, apply, as_tensor
-from .base import Module, as_input, remembers
+from .base import Module
+from .calls import as_input, remembers
 
 
 def relu(x: Any) -> Tensor:
@@ -289,13 +291,13 @@ class Identity(Activation):
         return x
 
 
-ACTIVATIONS: dict[str, type[Activation]] = {
+ACTIVATIONS: Mapping[str, type[Activation]] = MappingProxyType({
     cls.name: cls
     for cls in (
         ReLU, LeakyReLU, GELU, Sigmoid, Tanh, Softmax, LogSoftmax, SiLU, ELU, Softplus, Sine,
         Identity,
     )
-}  # fmt: skip
+})  # fmt: skip
 
 
 class FunctionActivation(Module):

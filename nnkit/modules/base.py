@@ -11,70 +11,21 @@ so it may be repeated.
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .. import functions as F
 from ..backpropagation import backpropagate, cotangent
 from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
-from ..tensor import Parameter, Tensor, apply, no_grad
+from ..functions.base import current_kernels
+from ..tensor import Parameter, Tensor, no_grad
+from .calls import remembering
 
 if TYPE_CHECKING:
     from ..serialization import PathOrFile
-
-
-_Forward = TypeVar("_Forward", bound=Callable[..., Any])
-
-
-def _remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """`forward`, with arrays made tensors and the last call kept for `Module.backward`."""
-    parameters = list(inspect.signature(forward).parameters.values())[1:]
-    first = parameters[0].name if parameters else ""
-    plain = inspect.Parameter("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    of_one = [p.replace(annotation=plain.empty) for p in parameters] == [plain]
-    takes_lists = not forward.__module__.startswith("nnkit.")  # our own take one tensor each
-
-    def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
-        if not inputs:
-            if first not in options:
-                return forward(self, **options)
-            inputs = (options.pop(first),)
-        x = inputs[0]
-        if not isinstance(x, Tensor):
-            x = as_input(x, takes_lists)
-        output = forward(self, x, *inputs[1:], **options)
-        self._last_call = (x, output)
-        return output
-
-    def of_x(self: Module, x: Any) -> Any:  # the same for nearly all modules, in half the time
-        if not isinstance(x, Tensor):
-            x = as_input(x, takes_lists)
-        output = forward(self, x)
-        self._last_call = (x, output)
-        return output
-
-    wrapped = functools.wraps(forward)(of_x if of_one else of_any)
-    wrapped.remembers = True  # type: ignore[attr-defined]
-    return wrapped
-
-
-def remembers(forward: _Forward) -> _Forward:
-    """Marks a `forward` that does this itself, which saves a call around it."""
-    forward.remembers = True  # type: ignore[attr-defined]
-    return forward
-
-
-def as_input(x: Any, takes_lists: bool = False) -> Any:
-    """What a forward pass is given for `x`: a tensor, or a list of tensors as it is."""
-    if isinstance(x, (list, tuple)) and any(isinstance(part, Tensor) for part in x):
-        return x if takes_lists else apply(F.Stack(0), *x)
-    return Tensor(x, requires_grad=True)
 
 
 class Module:
@@ -111,7 +62,7 @@ class Module:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if not hasattr(cls.forward, "remembers"):
-            cls.forward = _remembering(cls.forward)  # type: ignore[method-assign]
+            cls.forward = remembering(cls.forward)  # type: ignore[method-assign]
         # Calling is `forward` itself, which saves a call, unless a class says otherwise.
         if cls.__call__ is Module.__call__ or hasattr(cls.__call__, "remembers"):
             cls.__call__ = cls.forward  # type: ignore[method-assign]
@@ -207,6 +158,7 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """State that is not trained, such as running statistics."""
+        current_kernels().escape(self)
         for path, module in self.named_modules():
             for name in module.buffer_names:
                 yield f"{path}.{name}" if path else name, getattr(module, name)
@@ -225,6 +177,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
+        current_kernels().escape(self)
         for _, parameter in self.named_parameters():
             parameter._grad = None
 
@@ -232,6 +185,7 @@ class Module:
 
     def update_weights(self, learning_rate: float) -> None:
         """One step of plain gradient descent: p ← p - learning_rate · dL/dp."""
+        current_kernels().escape(self)
         for parameter in self.parameters():
             if parameter._grad is not None:
                 parameter._data -= parameter._data.dtype.type(learning_rate) * parameter._grad
@@ -252,6 +206,7 @@ class Module:
 
     def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers by dotted name."""
+        current_kernels().escape(self)
         state = {name: p._data.copy() for name, p in self.named_parameters()}
         state.update((name, buffer.copy()) for name, buffer in self.named_buffers())
         return state
@@ -263,6 +218,7 @@ class Module:
             GraphError: some layers have no parameters yet, because they wait for their first call.
             ShapeError: lists every missing, unexpected, mis-shaped and not numeric entry.
         """
+        current_kernels().escape(self)
         self._check_sized()
         parameters = dict(self.named_parameters())
         targets = {name: p._data for name, p in parameters.items()} | dict(self.named_buffers())

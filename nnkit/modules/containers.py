@@ -8,7 +8,8 @@ from typing import Any, Self
 from ..errors import ConfigError
 from ..tensor import Tensor
 from .activations import FunctionActivation
-from .base import Module, as_input, remembers
+from .base import Module
+from .calls import as_input, remembers
 
 
 class Sequential(Module):

@@ -11,9 +11,11 @@ from .. import functions as F
 from .. import init as initial
 from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array
+from ..settings import whole_number
 from ..tensor import Parameter, Tensor, _floating, apply
 from .activations import as_activation
-from .base import Module, as_input, remembers
+from .base import Module
+from .calls import as_input, remembers
 
 
 class Linear(Module):
@@ -48,15 +50,14 @@ class Linear(Module):
         input_size: int | None = None,
         output_size: int | None = None,
     ) -> None:
-        self.in_features = input_size if in_features is None else in_features
+        features = input_size if in_features is None else in_features
         size = output_size if out_features is None else out_features
         if size is None:
             raise ConfigError("out_features", "must be given: the number of units of the layer")
-        self.out_features = size
-        for field in ("in_features", "out_features"):
-            value = getattr(self, field)
-            if value is not None and (not isinstance(value, (int, np.integer)) or value < 1):
-                raise ConfigError(field, f"must be a whole number from 1, got {value!r}")
+        if features is not None:
+            features = whole_number("in_features", features, floats=False)
+        self.in_features = features
+        self.out_features = whole_number("out_features", size, floats=False)
         self.activation = as_activation(activation)
         self.use_bias = bias
         self.init = init
@@ -97,9 +98,7 @@ class Linear(Module):
             return
         rule = self.init
         if rule is None:
-            gated = {"relu", "leaky_relu", "gelu", "silu", "elu"}
-            name = getattr(self.activation, "name", "")
-            rule = "he_uniform" if name in gated else "xavier_uniform"
+            rule = initial.suiting(getattr(self.activation, "name", ""))
         self.weight.data = initial.initializer(rule)(self.weight.shape, generator)
         if self.bias is not None:
             self.bias.data = np.zeros(self.bias.shape)
@@ -222,6 +221,7 @@ def _built(parameter: Parameter | None, layer: Linear) -> Parameter:
 
 
 def _gradient(parameter: Parameter) -> Array:
-    if parameter._grad is None:
-        parameter._grad = np.zeros_like(parameter._data)
-    return parameter._grad
+    gradient = parameter.grad
+    if gradient is None:
+        gradient = parameter._grad = np.zeros_like(parameter._data)
+    return gradient

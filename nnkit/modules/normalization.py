@@ -6,15 +6,15 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .. import functions as F
-from ..errors import ConfigError, ShapeError
-from ..settings import Number
+from ..errors import ShapeError
+from ..functions import Array
+from ..functions.base import current_kernels
+from ..settings import number, whole_number
 from ..tensor import Parameter, Tensor, apply
 from .base import Module
-
-_FEATURES = Number(1, 1, 2**31, whole=True)
-_EPS, _MOMENTUM = Number(1e-5, 0, 1e6), Number(0.1, 0, 1)
 
 
 class Dropout(Module):
@@ -27,8 +27,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, *, generator: np.random.Generator | None = None) -> None:
-        if not 0 <= p < 1:
-            raise ConfigError("p", f"must be at least 0 and below 1, got {p!r}")
+        number("p", p, 0, 1)
         self.p = p
         self.generator = np.random.default_rng(generator)
 
@@ -62,12 +61,33 @@ class BatchNorm(Module):
     def __init__(
         self, features: int, *, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32
     ) -> None:
-        self.features, self.eps = int(_FEATURES.check("features", features)), _EPS.check("eps", eps)
-        self.momentum = _MOMENTUM.check("momentum", momentum)
+        self.features = whole_number("features", features, 1, 2**31, floats=False)
+        self.eps = number("eps", eps, 0, 1e6, "[]")
+        self.momentum = number("momentum", momentum, 0, 1, "[]")
         self.weight = Parameter(np.ones(features), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(features), dtype=dtype, name="bias")
-        self.running_mean = np.zeros(features, dtype)
-        self.running_var = np.ones(features, dtype)
+        self._running_mean = np.zeros(features, dtype)
+        self._running_var = np.ones(features, dtype)
+
+    @property
+    def running_mean(self) -> Array:
+        """The mean of each feature that evaluation goes by."""
+        current_kernels().escape(self)
+        return self._running_mean
+
+    @running_mean.setter
+    def running_mean(self, values: ArrayLike) -> None:
+        self._running_mean[...] = values
+
+    @property
+    def running_var(self) -> Array:
+        """The variance of each feature that evaluation goes by."""
+        current_kernels().escape(self)
+        return self._running_var
+
+    @running_var.setter
+    def running_var(self, values: ArrayLike) -> None:
+        self._running_var[...] = values
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape[1] != self.features:
@@ -80,16 +100,15 @@ class BatchNorm(Module):
                     f"got {x.shape[0]}; use larger batches, or eval() to predict"
                 )
             statistics = F.BatchStatistics(
-                (0,), self.eps, self.momentum, self.running_mean, self.running_var
+                (0,), self.eps, self.momentum, self._running_mean, self._running_var
             )
             return apply(statistics, x) * self.weight + self.bias
-        mean = Tensor._of(self.running_mean)
-        variance = Tensor._of(self.running_var)
+        mean, variance = Tensor._of(self._running_mean), Tensor._of(self._running_var)
         return (x - mean) / (variance + self.eps).sqrt() * self.weight + self.bias
 
     def _initialize(self, generator: np.random.Generator) -> None:
         self.weight.data, self.bias.data = np.ones(self.features), np.zeros(self.features)
-        self.running_mean[...], self.running_var[...] = 0, 1
+        self._running_mean[...], self._running_var[...] = 0, 1
 
     def _describe(self) -> str:
         return str(self.features)
@@ -105,7 +124,8 @@ class LayerNorm(Module):
     """
 
     def __init__(self, features: int, *, eps: float = 1e-5, dtype: Any = np.float32) -> None:
-        self.features, self.eps = int(_FEATURES.check("features", features)), _EPS.check("eps", eps)
+        self.features = whole_number("features", features, 1, 2**31, floats=False)
+        self.eps = number("eps", eps, 0, 1e6, "[]")
         self.weight = Parameter(np.ones(features), dtype=dtype, name="weight")
         self.bias = Parameter(np.zeros(features), dtype=dtype, name="bias")
 

@@ -8,8 +8,6 @@ that they can be recorded as well.
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, ClassVar
@@ -20,6 +18,7 @@ from ..errors import ConfigError, GraphError, ShapeError
 from ..functions import Array, Kernels
 from ..functions.base import current_kernels
 from ..functions.memory import aligned, view_like
+from ..settings import number
 from ..tensor import Parameter, Tensor
 from .page import LENGTH, Page
 
@@ -102,9 +101,8 @@ class Optimizer:
             raise ConfigError("params", f"must share one dtype, got {names}")
         for name in ("clip_norm", "clip_value"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ConfigError(name, f"must be above 0 (or None), got {value!r}")
-            setattr(self, name, None if value is None else float(value))
+            if value is not None:
+                setattr(self, name, number(name, value, 0, ends="(]", note=" (or None)"))
         self.steps = 0
         size = sum(p.size for p in self.parameters)
         dtype = dtypes.pop()
@@ -339,19 +337,6 @@ class Optimizer:
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"
         return f"{type(self).__name__}(lr={self.lr:g}, {size})"
-
-
-def number(name: str, value: Any, below: float = math.inf) -> float:
-    """`value` as a float from 0 and below a limit.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    found = float(value) if isinstance(value, (numbers.Real, np.ndarray)) else math.nan
-    if 0 <= found < below:
-        return found
-    limit = f" and below {below:g}" if below < math.inf else ""
-    raise ConfigError(name, f"must be a number from 0{limit}, got {value!r}")
 
 
 def _part(option: Any, part: slice) -> Any:

@@ -15,7 +15,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> f
 
     Returns the length before (Pascanu et al., 2013).
     """
-    with_gradient = [(p, p._grad) for p in each(parameters) if p._grad is not None]
+    with_gradient = [(p, p.grad) for p in each(parameters) if p.grad is not None]
     norm = float(np.sqrt(sum(float(np.square(g).sum()) for _, g in with_gradient)))
     scale = max_norm / (norm + 1e-6)
     if scale < 1:
@@ -27,5 +27,5 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> f
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Limit every entry of every gradient to ±`clip_value`."""
     for p in each(parameters):
-        if p._grad is not None:
-            p.grad = np.clip(p._grad, -clip_value, clip_value)
+        if p.grad is not None:
+            p.grad = np.clip(p.grad, -clip_value, clip_value)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from ..errors import ConfigError, ShapeError
 from ..functions import Array, Kernels
-from .base import Numbers, Optimizer, differs_from_zero, number
+from ..settings import number
+from .base import Numbers, Optimizer, differs_from_zero
 
 
 def _powers(base: float, steps: Any) -> Any:
@@ -45,7 +47,7 @@ class SGD(Optimizer):
         dampening: float = 0.0,
         **options: Any,
     ) -> None:
-        self.memory_rows = 1 if momentum else 0  # type: ignore[misc]
+        self.memory_rows = 1 if number("momentum", momentum, 0, 1) else 0  # type: ignore[misc]
         self.momentum = momentum
         self.dampening = number("dampening", dampening)
         self.nesterov = nesterov
@@ -60,7 +62,7 @@ class SGD(Optimizer):
 
     @momentum.setter
     def momentum(self, value: float) -> None:
-        value = number("momentum", value, 1)
+        value = number("momentum", value, 0, 1)
         if value and not self.memory_rows:
             raise ConfigError("momentum", "was 0 when this optimizer was made; make a new one")
         self._momentum = value
@@ -127,7 +129,7 @@ class Adam(Optimizer):
         if not isinstance(values, (tuple, list)) or len(values) != 2:
             raise ConfigError("betas", f"must be two numbers, got {values!r}")
         before = getattr(self, "_betas", None)
-        self._betas = (number("betas", values[0], 1), number("betas", values[1], 1))
+        self._betas = (number("betas", values[0], 0, 1), number("betas", values[1], 0, 1))
         self._decay: dict[int, Array] = {}
         if before is not None:
             self._rescale(before)
@@ -220,8 +222,8 @@ class RMSprop(Optimizer):
         centered: bool = False,
         **options: Any,
     ) -> None:
-        self.alpha, self.eps = number("alpha", alpha, 1), number("eps", eps)
-        self.momentum, self.centered = number("momentum", momentum, 1), centered
+        self.alpha, self.eps = number("alpha", alpha, 0, 1), number("eps", eps)
+        self.momentum, self.centered = number("momentum", momentum, 0, 1), centered
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def update(
@@ -299,7 +301,7 @@ class AdaDelta(Optimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        self.rho, self.eps = number("rho", rho, 1), number("eps", eps)
+        self.rho, self.eps = number("rho", rho, 0, 1), number("eps", eps)
         super().__init__(params, lr, weight_decay=weight_decay, **options)
 
     def update(
@@ -318,11 +320,11 @@ class AdaDelta(Optimizer):
 
 Adagrad, Adadelta = AdaGrad, AdaDelta
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
+OPTIMIZERS: Mapping[str, type[Optimizer]] = MappingProxyType({
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
     "rmsprop": RMSprop,
     "adagrad": AdaGrad,
     "adadelta": AdaDelta,
-}
+})  # fmt: skip

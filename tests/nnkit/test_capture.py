@@ -1,5 +1,6 @@
 """What is captured, what is not, and that neither changes a number."""
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from nnkit.capture import Uncapturable, recording
 from nnkit.functions.base import kernels
 from nnkit.losses import Loss
 from nnkit.program import Program, Table
+from nnkit.step import TrainingStep
 from nnkit.tensor import Parameter, Tensor, apply, no_grad
 from tests.nnkit.numeric import assert_same_bits
 from tests.nnkit.operations import TABLE, Problem, Row
@@ -769,3 +771,62 @@ def test_an_error_in_a_loss_leaves_what_a_plain_step_leaves():
             step(*data())
     twins.compare()
     assert twins.captured.optimizer.steps == 0
+
+
+class Reading(nn.Module):
+    """A network whose forward looks at its own state in one of the library's ways."""
+
+    def __init__(self, look):
+        self.hidden, self.output = seeded(nn.Linear(3, 4)), seeded(nn.Linear(4, 1))
+        self.normalization, self.teacher = nn.BatchNorm(4), seeded(nn.Linear(4, 1))
+        self.look = look
+
+    def forward(self, x):
+        h = self.normalization(self.hidden(x))
+        return self.output(h) * self.look(self, h)
+
+
+def seeded(layer):
+    layer.reset_parameters(np.random.default_rng(3))
+    return layer
+
+
+def copied(net, h):
+    net.teacher.load_state_dict(net.output.state_dict())
+    return net.teacher(h.detach())
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda net, h: 1.0 + float(net.normalization.running_var.mean()),
+        lambda net, h: 1.0 + float(next(net.normalization.named_buffers())[1].sum()),
+        lambda net, h: float(np.square(net.hidden.state_dict()["weight"]).sum()),
+        lambda net, h: 1.0 + float(net.hidden.grad_weights.sum()),
+        lambda net, h: 1.0 + min(nn.clip_grad_norm_(net.output.parameters(), 1.0), 1.0),
+        lambda net, h: float(np.square(copy.deepcopy(net.hidden.weight).data).sum()),
+        copied,
+    ],
+)
+def test_state_that_a_forward_reads_is_never_frozen(look):
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+    y = x[:, :1].copy()
+    found = []
+    for capture in (True, False):
+        net = Reading(look)
+        step = TrainingStep(net, nn.MSE(), nn.SGD(net.parameters(), 0.01), capture=capture)
+        found.append(step.epochs(x, y, epochs=20))
+        assert "looked at values" in step.reason or not capture
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_mean_behind_a_product_is_captured():
+    layer, weight = seeded(nn.Linear(3, 4)), Parameter(np.ones((4, 1)))
+    found = []
+    for capture in (True, False):
+        net = nn.Sequential(copy.deepcopy(layer), lambda h: h @ weight)
+        optimizer = nn.SGD([*net.parameters()], 0.1)
+        step = TrainingStep(net, lambda p, t: p.mean() * 2.0, optimizer, capture=capture)
+        found.append(step.epochs(np.ones((8, 3)), np.ones((8, 1)), epochs=5))
+        assert not (capture and step.reason)
+    np.testing.assert_array_equal(*found)

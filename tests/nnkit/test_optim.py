@@ -222,7 +222,7 @@ class TestClipping:
     @pytest.mark.parametrize("name", ["clip_norm", "clip_value"])
     @pytest.mark.parametrize("wrong", [0, -1.0, float("nan")])
     def test_limits_must_be_positive(self, name, wrong):
-        with pytest.raises(ConfigError, match=f"{name}: must be above 0"):
+        with pytest.raises(ConfigError, match=rf"{name}: must be a number above 0 \(or None\)"):
             nn.SGD(parameters(2), **{name: wrong})
 
     def test_functions_pass_over_what_has_no_gradient(self):

@@ -418,10 +418,23 @@ class TestNeuralNetwork:
             boxed(**options)
         assert caught.value.field == field
 
-    @pytest.mark.parametrize("labels", [LABELS[:-1], LABELS[:0], 1])
+    @pytest.mark.parametrize("labels", [LABELS[:-1], LABELS[:0]])
     def test_labels_for_other_examples_are_refused(self, labels: Any) -> None:
         with pytest.raises(DataError, match="as many labels"):
             boxed().fit(X, labels)
+
+    @pytest.mark.parametrize("wrong", [1, [[1.0], [1.0, 2.0]], [["a"]], None])
+    def test_what_is_no_rows_of_numbers_is_named(self, wrong: Any) -> None:
+        with pytest.raises(DataError, match=r"^labels must be rows of real numbers"):
+            boxed().fit(X, wrong)
+        with pytest.raises(DataError, match=r"^examples must be rows of real numbers"):
+            boxed().fit(wrong, LABELS)
+        model = Linear(2, 1)
+        step = TrainingStep(model, MSE(), SGD(model.parameters()))
+        with pytest.raises(DataError, match=r"^x must be rows of real numbers"):
+            step(wrong, LABELS)
+        with pytest.raises(DataError, match=r"^y must be rows of real numbers"):
+            step.epochs(X, wrong)
 
     def test_labels_of_another_shape_are_refused(self) -> None:
         with pytest.raises(ShapeError):

@@ -169,5 +169,5 @@ def test_given_test_data_are_tested_on_and_all_other_data_trained_on():
 
 @pytest.mark.parametrize("folds", [5.0, "3", None])
 def test_folds_are_a_whole_number(folds: Any) -> None:
-    with pytest.raises(ConfigError, match="folds: must be from 2"):
+    with pytest.raises(ConfigError, match="folds: must be a whole number from 2"):
         cross_validate(CONFIG, DATA, folds=folds)
