@@ -5,12 +5,14 @@ import io
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from nnkit.config import CUSTOM
 from nnkit.errors import NnkitError
 from nnkit.predictor import Predictor
 from pages.parts import state, views
 from pages.parts.live_plot import live_plot
+from pages.parts.texts import plain, sentence
 
 PLOT_HEIGHT = 560
 
@@ -29,7 +31,7 @@ def chosen() -> tuple[Predictor, str]:
         name, content = st.session_state["weights_file"]
         if st.session_state["upload_weights"] is None:
             st.button(
-                f"Put {name} away",
+                f"Put {plain(name)} away",
                 key="put_away",
                 icon=":material/close:",
                 on_click=_put_away,
@@ -38,7 +40,7 @@ def chosen() -> tuple[Predictor, str]:
         try:
             return Predictor.load(io.BytesIO(content)), name
         except NnkitError as error:
-            st.error(str(error), title="This file was not used", icon=":material/block:")
+            st.error(sentence(error), title="This file was not used", icon=":material/block:")
     return state.experiment().predictor, "The current network"
 
 
@@ -63,10 +65,10 @@ def describe(predictor: Predictor, name: str) -> str:
     shape = "–".join(map(str, [*sizes, outputs]))
     trained = f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
     data = "data of its own" if config.dataset == CUSTOM else config.dataset
-    return f"{name}: {shape} on {data}, trained for {trained}."
+    return f"{plain(name)}: {shape} on {data}, trained for {trained}."
 
 
-def typed_points(predictor: Predictor) -> np.ndarray:
+def typed_points(predictor: Predictor) -> NDArray[np.float64]:
     """The points in the table, (n, d); rows that are not complete are left out."""
     names = predictor.input_names
     key = f"points_{'_'.join(names)}"
@@ -82,7 +84,7 @@ def typed_points(predictor: Predictor) -> np.ndarray:
         column_config={name: st.column_config.NumberColumn(width="small") for name in names},
         alt="Points to predict",
     )
-    points = table.to_numpy(dtype=float, na_value=np.nan)
+    points: NDArray[np.float64] = table.to_numpy(dtype=float, na_value=np.nan)
     points = points[~np.isnan(points).any(axis=1)]
     st.session_state[f"{key}_typed"] = points
     return points
@@ -98,7 +100,7 @@ with left:
     try:
         answers = views.answers(predictor, points) if len(points) else {}
     except NnkitError as error:
-        st.error(str(error), icon=":material/block:")
+        st.error(sentence(error), icon=":material/block:")
         points, answers = points[:0], {}
     inputs = dict(zip(predictor.input_names, points.T, strict=True))
     st.dataframe(
@@ -114,7 +116,7 @@ with left:
     )
 with right:
     if len(predictor.input_names) > 2:
-        shown = " and ".join(predictor.input_names[:2])
+        shown = plain(" and ".join(predictor.input_names[:2]))
         st.caption(f"Over {shown}; the other inputs stand at their training mean, or 0.")
     live_plot(
         views.plane_figure(predictor, views.predictor_extent(predictor), points),

@@ -7,6 +7,7 @@ goes back by itself when its choice is refused, and follows links, Undo and the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -24,6 +25,7 @@ from nnkit.settings import (
     Number,
 )
 from pages.parts import session, state, views
+from pages.parts.texts import sentence
 
 LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"
 
@@ -44,7 +46,7 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
             do(*values, **named)
     except NnkitError as error:
         state.refuse(error)
-        st.toast(str(error), icon=":material/block:")
+        st.toast(sentence(error), icon=":material/block:")
 
 
 def button(key: str, title: str, do: Callable[[], None], **options: Any) -> bool:
@@ -196,7 +198,7 @@ def _dataset() -> None:
                 **bind(
                     f"dataset_{setting.name}",
                     value,
-                    lambda chosen, name=setting.name: state.use_dataset_setting(name, chosen),
+                    partial(state.use_dataset_setting, setting.name),
                 ),
             )
 

@@ -23,6 +23,7 @@ from nnkit.validation import (
 from pages.parts import evaluation_figures, state
 from pages.parts.live_plot import live_plot
 from pages.parts.status import number
+from pages.parts.texts import sentence
 
 BUDGET = 0.15  # seconds of training in a tick
 INTERVAL = 0.05  # seconds between ticks
@@ -115,7 +116,7 @@ def _start() -> None:
     try:
         events = cross_validate(experiment.config, experiment.data, folds=folds, epochs=epochs)
     except NnkitError as error:
-        st.toast(str(error), icon=":material/block:")
+        st.toast(sentence(error), icon=":material/block:")
         return
     start = ValidationProgress((), folds, epochs, 0)
     st.session_state["validation"] = Run(experiment.config, experiment.data, events, start)

@@ -10,7 +10,7 @@ from nnkit.datasets import feature_names
 from nnkit.errors import ConfigError
 from nnkit.settings import MAX_LAYERS
 from pages.parts import state, views
-from pages.parts.network_view import NetworkEvent
+from pages.parts.network_view.events import NetworkEvent
 
 
 def apply(event: NetworkEvent) -> None:

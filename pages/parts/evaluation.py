@@ -23,9 +23,11 @@ from nnkit.evaluation import (
 )
 from nnkit.experiment import Experiment
 from nnkit.remarks import remarks
-from pages.parts import evaluation_figures, figures, state
+from pages.parts import evaluation_figures, state
+from pages.parts.figure_parts import Figure, ringed
 from pages.parts.live_plot import live_plot
-from pages.parts.measures import Row, rows, words
+from pages.parts.measures import Row, rows
+from pages.parts.texts import plain
 
 HEIGHT = 255
 WORST = 5
@@ -48,7 +50,7 @@ def measures() -> None:
         train = evaluate(experiment, experiment.train_data)
         test = evaluate(experiment, experiment.test_data)
     except NnkitError as error:
-        st.error(f"There are no numbers to show: {error}.", icon=":material/block:")
+        st.error(f"There are no numbers to show: {plain(error)}.", icon=":material/block:")
         return
     on_test = _head(experiment)
     if isinstance(train, ClassificationReport) and isinstance(test, ClassificationReport):
@@ -66,7 +68,7 @@ def _head(experiment: Experiment) -> bool:
         title = DATASETS[dataset].title
     when = f"**Epoch {experiment.epoch:,}**" if experiment.epoch else "**Not trained yet**"
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
-        st.markdown(f"{when}, {words(title)}", width="stretch")
+        st.markdown(f"{when}, {plain(title)}", width="stretch")
         part = st.segmented_control(
             "Points in the charts",
             ("Test", "Train"),
@@ -82,7 +84,7 @@ def _head(experiment: Experiment) -> bool:
 
 def _table(table: Sequence[Row]) -> None:
     names, meanings, train, test = zip(*table, strict=True)
-    said = [f"{n} :small[:gray[{words(m)}]]" for n, m in zip(names, meanings, strict=True)]
+    said = [f"{n} :small[:gray[{plain(m)}]]" for n, m in zip(names, meanings, strict=True)]
     st.table(
         {"Measure": said, "Train": train, "Test": test},
         border="horizontal",
@@ -100,9 +102,9 @@ def _say(experiment: Experiment, train: Report, test: Report, threshold: float =
         )
         return
     if experiment.message:
-        st.caption(f":material/info: {words(experiment.message)}")
+        st.caption(f":material/info: {plain(experiment.message)}")
     for remark in remarks(train, test, threshold):
-        st.caption(f"{ICONS[remark.about]} {words(remark.text)}")
+        st.caption(f"{ICONS[remark.about]} {plain(remark.text)}")
     if experiment.config.loss == "hinge":
         st.caption(
             ":material/percent: Hinge loss learns the side of a margin: what is read as "
@@ -148,7 +150,7 @@ def _matrix_and_plane(
     left, right = _pair()
     cell = marked if isinstance(marked, tuple) else None
     with left:
-        figure = evaluation_figures.matrix(decisions.matrix, names, cell)
+        figure = evaluation_figures.confusion_matrix(decisions.matrix, names, cell)
         _plot(figure, "matrix", "Confusion matrix", on_click=_mark)
     with right:
         _plane(experiment, seen, _rows(decisions, marked))
@@ -164,7 +166,7 @@ def _curves(experiment: Experiment, shown: ClassificationReport, threshold: floa
 
 def _question(data: Dataset) -> int | None:
     """Which class is asked for, against the rest; None for all of them at once."""
-    options = [None, *range(data.classes)]
+    options: list[int | None] = [None, *range(data.classes)]
     return st.selectbox(
         "Question",
         options,
@@ -180,7 +182,7 @@ def _question(data: Dataset) -> int | None:
 def _threshold(name: str) -> float:
     st.session_state.setdefault("threshold", 0.5)
     return st.slider(
-        f"Threshold for class {words(name)}",
+        f"Threshold for class {plain(name)}",
         0.0,
         1.0,
         step=0.01,
@@ -208,8 +210,7 @@ def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
 
 def _choice(choice: Cell | str, decisions: Decisions, names: Sequence[str]) -> str:
     if isinstance(choice, str):
-        count = f" ({len(_rows(decisions, choice)):,})" if choice == MISTAKES else ""
-        return f"{choice}{count}"
+        return f"{choice} ({len(_rows(decisions, choice)):,})" if choice == MISTAKES else choice
     actual, given = choice
     count = int(decisions.matrix[actual, given])
     said = "called" if actual != given else "rightly called"
@@ -242,7 +243,7 @@ def _roc(report: ClassificationReport, threshold: float) -> None:
     elif report.data.classes > 2:
         _plot(evaluation_figures.roc_of_classes(report), "roc", "ROC curve of each class")
     else:
-        figure = figures.roc(*report.roc, area=report.area, threshold=threshold)
+        figure = evaluation_figures.roc(*report.roc, area=report.area, threshold=threshold)
         _plot(figure, "roc", "ROC curve", on_click=_take_threshold)
 
 
@@ -262,7 +263,7 @@ def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
     )
     curve = report.calibration
     _plot(
-        figures.calibration(curve.prob_pred, curve.prob_true, curve.counts),
+        evaluation_figures.calibration(curve.prob_pred, curve.prob_true, curve.counts),
         "calibration",
         "Observed share over predicted probability",
     )
@@ -286,8 +287,8 @@ def _regression(
             _title("Residuals", "Target minus prediction. After a good fit they lie in a level "
                    "band; a bend is something not learned. The largest are ringed.")  # fmt: skip
             points = np.column_stack((shown.predictions, shown.residuals))[worst]
-            figure = figures.residuals(shown.predictions, shown.data.targets)
-            _plot(evaluation_figures.ringed(figure, points), "residuals", "Residuals")
+            figure = evaluation_figures.residuals(shown.predictions, shown.data.targets)
+            _plot(ringed(figure, points), "residuals", "Residuals")
         with right:
             _title("Fit", "The network's output; points with the largest residuals are ringed.")
             _plane(experiment, shown.data, worst)
@@ -323,5 +324,5 @@ def _title(title: str, help: str) -> None:
     st.markdown(f"**{title}**", help=help)
 
 
-def _plot(figure: figures.Figure, key: str, label: str, **options: Any) -> None:
+def _plot(figure: Figure, key: str, label: str, **options: Any) -> None:
     live_plot(figure, key=key, height=HEIGHT, label=label, **options)

@@ -1,4 +1,4 @@
-"""The charts of the Evaluate page that `figures` does not hold. Nothing here knows Streamlit."""
+"""The charts of the Evaluate page. Nothing here knows Streamlit."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from nnkit.datasets import Dataset
 from nnkit.evaluation import ClassificationReport
 from nnkit.experiment import Experiment
 from nnkit.validation import Fold, Spread
-from pages.parts import figures, views
+from pages.parts import views
 from pages.parts.figure_parts import (
     MUTED,
+    NEUTRAL,
+    PAPER,
     TEXT,
+    Figure,
     axis,
     largest,
     layout,
@@ -23,48 +26,95 @@ from pages.parts.figure_parts import (
     markers,
     note,
     padded,
+    ringed,
     round_up,
     safe_text,
     segment,
     thin,
     unit_square,
 )
+from pages.parts.figures import MAX_POINTS
 from pages.parts.palette import CLASSES, POSITIVE
 from pages.parts.pictures import sample
 
 BARS = 25
 
 
-def plane(experiment: Experiment, data: Dataset, marked: NDArray[np.int64]) -> figures.Figure:
+def plane(experiment: Experiment, data: Dataset, marked: NDArray[np.int64]) -> Figure:
     """The network's output under the points of `data`, with the rows `marked` ringed."""
     figure = views.output_over(experiment, data)
     return ringed(figure, views.places(experiment, data)[marked])
 
 
-def ringed(figure: figures.Figure, points: NDArray[Any]) -> figures.Figure:
-    """The figure with a ring around each of the points (k, 2)."""
-    ring = markers(points, "marked", TEXT, symbol="circle-open", size=14)
-    ring["marker"]["line"] = {"width": 2}
-    ring |= {"hoverinfo": "skip", "hovertemplate": None}
-    return {**figure, "data": [*figure["data"], ring]}
+def confusion_matrix(
+    matrix: NDArray[Any], class_names: Sequence[str], marked: tuple[int, int] | None = None
+) -> Figure:
+    """Counts, true classes as rows, the first on top; colour is the share of the row.
 
-
-def matrix(
-    counts: NDArray[np.int64], class_names: Sequence[str], marked: tuple[int, int] | None
-) -> figures.Figure:
-    """The confusion matrix with a frame around the cell whose points are marked."""
-    figure = figures.confusion_matrix(counts, class_names)
+    A click on a cell reports `index` [row, column]; the cell `marked` has a frame.
+    """
+    matrix = np.asarray(matrix)
+    names = [safe_text(name, limit=11) for name in class_names]
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    cells = {
+        "type": "heatmap",
+        "z": share.astype(np.float32),
+        "zmin": 0,
+        "zmax": 1,
+        "colorscale": [[0, NEUTRAL], [1, POSITIVE]],
+        "showscale": False,
+        "xgap": 2,
+        "ygap": 2,
+        "text": matrix.tolist(),
+        "texttemplate": "%{text}",
+        "textfont": {"size": 14},
+        "hovertemplate": "%{text} points: true %{y}, predicted %{x}<br>"
+        "%{z:.1%} of true %{y}<extra></extra>",
+    }
+    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
+    edges = [-0.5, len(names) - 0.5]
+    still = {"showgrid": False, "fixedrange": True}
+    chart = layout(
+        xaxis=axis("predicted", edges, **ticks, **still),
+        yaxis=axis("true", edges[::-1], **ticks, **still),
+        margin={"l": 90, "r": 8, "t": 8, "b": 44},
+    )
     if marked is not None:
         row, column = marked
         frame = {
             "type": "rect", "x0": column - 0.48, "x1": column + 0.48, "y0": row - 0.48,
             "y1": row + 0.48, "line": {"color": TEXT, "width": 2},
         }  # fmt: skip
-        figure["layout"]["shapes"] = [frame]
-    return figure
+        chart["shapes"] = [frame]
+    return {"data": [cells], "layout": chart}
 
 
-def roc_of_classes(report: ClassificationReport) -> figures.Figure:
+def roc(
+    false_positive_rate: NDArray[Any],
+    true_positive_rate: NDArray[Any],
+    thresholds: NDArray[Any],
+    *,
+    area: float,
+    threshold: float = 0.5,
+) -> Figure:
+    """ROC curve, thresholds falling, with its area and the point where `threshold` lies."""
+    kept = thin(true_positive_rate, false_positive_rate)
+    steps = line(false_positive_rate[kept], true_positive_rate[kept], "ROC", POSITIVE)
+    steps["line"]["shape"] = "hv"
+    steps |= {
+        "customdata": thresholds[kept],
+        "hovertemplate": "threshold %{customdata:.3f}<br>true positives %{y:.1%}<br>"
+        "false positives %{x:.1%}<extra></extra>",
+    }
+    at = max(int(np.count_nonzero(thresholds >= threshold)) - 1, 0)
+    here = np.array([[false_positive_rate[at], true_positive_rate[at]]])
+    marker = markers(here, f"threshold {threshold:.2f}", TEXT, size=11) | {"cliponaxis": False}
+    chart = unit_square("false positive rate", "true positive rate")
+    chart["annotations"] = [note(f"area {area:.3f}", x=1, y=0.05, xanchor="right")]
+    return {"data": [steps, marker], "layout": chart}
+
+
+def roc_of_classes(report: ClassificationReport) -> Figure:
     """A ROC curve of each class against the rest, with its area; undefined ones are left out."""
     traces, entries = [], []
     for label, name in enumerate(report.data.class_names):
@@ -90,7 +140,45 @@ def roc_of_classes(report: ClassificationReport) -> figures.Figure:
     return {"data": traces, "layout": chart}
 
 
-def residual_histogram(residuals: NDArray[np.float64]) -> figures.Figure:
+def calibration(predicted: NDArray[Any], observed: NDArray[Any], counts: NDArray[Any]) -> Figure:
+    """Share of class 1 over mean predicted probability, by bin; the larger a dot, the more points.
+
+    A calibrated model lies on the diagonal. Empty bins are left out.
+    """
+    filled = np.asarray(counts) > 0
+    predicted, observed, counts = predicted[filled], observed[filled], counts[filled]
+    trace = line(predicted, observed, "bins", POSITIVE) | {
+        "mode": "lines+markers",
+        "cliponaxis": False,
+        "customdata": counts,
+        "marker": {
+            "color": POSITIVE,
+            "opacity": 1,
+            "size": 6 + 14 * np.sqrt(counts / counts.max(initial=1)),
+            "line": {"color": PAPER, "width": 1},
+        },
+        "hovertemplate": "predicted %{x:.1%}<br>observed %{y:.1%}<br>"
+        "%{customdata} points<extra></extra>",
+    }
+    return {"data": [trace], "layout": unit_square("predicted probability", "observed share")}
+
+
+def residuals(predicted: NDArray[Any], targets: NDArray[Any]) -> Figure:
+    """Target minus prediction, over prediction: after a good fit, a level band around zero."""
+    errors = np.asarray(targets, dtype=np.float64) - predicted
+    both = np.stack((predicted, errors), axis=1)[sample(len(errors), MAX_POINTS)]
+    trace = markers(both, "residuals", POSITIVE)
+    trace["hovertemplate"] = "predicted %{x:.4~g}<br>residual %{y:.4~g}<extra></extra>"
+    limit = round_up(largest(errors))
+    chart = layout(
+        xaxis=axis("predicted", padded(predicted), showgrid=False),
+        yaxis=axis("target minus predicted", [-limit, limit], nticks=6),
+        shapes=[segment(0, 0, 1, 0, xref="paper")],
+    )
+    return {"data": [trace], "layout": chart}
+
+
+def residual_histogram(residuals: NDArray[np.float64]) -> Figure:
     """How many residuals are how large; after a good fit, a narrow heap around zero."""
     limit = round_up(largest(residuals))
     counts, edges = np.histogram(residuals, bins=BARS, range=(-limit, limit))
@@ -113,10 +201,10 @@ def residual_histogram(residuals: NDArray[np.float64]) -> figures.Figure:
     return {"data": [bars], "layout": chart}
 
 
-def predicted_and_target(predicted: NDArray[np.float64], targets: NDArray[Any]) -> figures.Figure:
+def predicted_and_target(predicted: NDArray[np.float64], targets: NDArray[Any]) -> Figure:
     """Predictions over targets, with the diagonal where they agree."""
     both = np.column_stack((targets, predicted))
-    trace = markers(both[sample(len(both), figures.MAX_POINTS)], "points", POSITIVE)
+    trace = markers(both[sample(len(both), MAX_POINTS)], "points", POSITIVE)
     trace["hovertemplate"] = "target %{x:.4~g}<br>predicted %{y:.4~g}<extra></extra>"
     low, high = padded(both)
     chart = layout(
@@ -127,9 +215,7 @@ def predicted_and_target(predicted: NDArray[np.float64], targets: NDArray[Any]) 
     return {"data": [trace], "layout": chart}
 
 
-def fold_scores(
-    done: Sequence[Fold], folds: int, test: Spread | None, *, name: str
-) -> figures.Figure:
+def fold_scores(done: Sequence[Fold], folds: int, test: Spread | None, *, name: str) -> Figure:
     """Train and test score of every fold, with the mean of the test scores and one deviation."""
     number = np.array([fold.number for fold in done], dtype=np.float32)
     scores = {

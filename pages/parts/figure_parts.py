@@ -1,4 +1,4 @@
-"""What the charts in `figures` are put together from: axes, lines, points, limits, texts."""
+"""What charts are put together from: axes, lines, points, colours, limits, texts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from pages.parts.palette import NEGATIVE, POSITIVE
+from pages.parts.texts import shortened
+
+Figure = dict[str, Any]
 
 TEXT = "var(--st-text-color)"
 MUTED = "var(--st-gray-text-color)"
@@ -83,6 +88,30 @@ def markers(
         },
         "hovertemplate": "%{fullData.name}<br>%{x:.3~g}, %{y:.3~g}<extra></extra>",
     }
+
+
+def ringed(figure: Figure, points: NDArray[Any]) -> Figure:
+    """The figure with a ring around each of the points (k, 2)."""
+    ring = markers(points, "marked", TEXT, symbol="circle-open", size=14)
+    ring["marker"]["line"] = {"width": 2}
+    ring |= {"hoverinfo": "skip", "hovertemplate": None}
+    return {**figure, "data": [*figure["data"], ring]}
+
+
+def coloured(values: NDArray[Any], limit: float) -> dict[str, Any]:
+    """What gives markers or their edges the colours of values, from `-limit` to `limit`."""
+    return {
+        "color": values,
+        "colorscale": [[0, NEGATIVE], [0.5, NEUTRAL], [1, POSITIVE]],
+        "cmin": -limit,
+        "cmax": limit,
+    }
+
+
+def colour_bar() -> dict[str, Any]:
+    """What shows the scale of coloured markers beside the chart."""
+    bar = {"thickness": 8, "outlinewidth": 0, "len": 1, "ypad": 0, "xpad": 6, "nticks": 5}
+    return {"showscale": True, "colorbar": bar | {"tickfont": {"size": 11, "color": MUTED}}}
 
 
 def line(x: NDArray[Any], y: NDArray[Any], name: str, colour: str) -> dict[str, Any]:
@@ -207,7 +236,4 @@ def padded(values: NDArray[Any]) -> list[float]:
 
 def safe_text(name: object, limit: int = 40) -> str:
     """A name from outside, cut at `limit`, in which plotly reads no markup and no placeholder."""
-    text = str(name)
-    if len(text) > limit:
-        text = text[: limit - 1] + "…"
-    return html.escape(text, quote=False).replace("%{", "%&#123;")
+    return html.escape(shortened(str(name), limit), quote=False).replace("%{", "%&#123;")

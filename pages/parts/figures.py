@@ -1,4 +1,4 @@
-"""Every chart of the app: data in, plotly figure out. Nothing here knows Streamlit.
+"""Charts of networks and their training: data in, plotly figure out. Nothing here knows Streamlit.
 
 A figure is the plain dict that plotly defines, `{"data": [traces], "layout": {...}}`;
 `plotly.graph_objects.Figure(figure)` makes the class of it. Texts like `var(--st-text-color)`
@@ -28,26 +28,25 @@ from pages.parts.figure_parts import (
     NEUTRAL,
     PAPER,
     TEXT,
+    Figure,
     axis,
+    colour_bar,
+    coloured,
     curve,
     decades,
     highest,
     largest,
     layout,
-    line,
     markers,
     note,
     padded,
     round_up,
     safe_text,
-    segment,
     thin,
-    unit_square,
 )
 from pages.parts.palette import CLASSES, NEGATIVE, POSITIVE
 from pages.parts.pictures import class_image, sample, value_image
 
-Figure = dict[str, Any]
 Extent = tuple[float, float, float, float]
 Points = tuple[NDArray[Any], NDArray[Any]]
 
@@ -74,7 +73,6 @@ def decision_boundary(
     class_names: Sequence[str] = ("0", "1"),
     input_names: Sequence[str] = INPUT_NAMES,
     discretize: bool = False,
-    highlight: NDArray[Any] | None = None,
 ) -> Figure:
     """Class regions under the points, each class with a colour and a shape.
 
@@ -83,7 +81,6 @@ def decision_boundary(
             Sure regions are strongly coloured, undecided ones grey.
         test: drawn hollow.
         discretize: show only which class is likeliest, not how likely it is.
-        highlight: points to ring, shape (k, 2).
     """
     grid = np.asarray(grid)
     if grid.ndim == 2:
@@ -96,10 +93,6 @@ def decision_boundary(
     image = class_image(likeliest(grid), confidence, grid.shape[2])
     traces = [_unseen_classes(grid, extent, names)]
     traces += _class_points(train, names) + _class_points(test, names, hollow=True)
-    if highlight is not None and len(highlight):
-        ring = markers(highlight, "marked", TEXT, symbol="circle-open", size=14)
-        ring["marker"]["line"] = {"width": 2}
-        traces.append(ring | {"hoverinfo": "skip", "hovertemplate": None})
     return {"data": traces, "layout": _plane(image, grid.shape, extent, input_names)}
 
 
@@ -128,11 +121,10 @@ def unit_picture(
     grid: NDArray[Any],
     extent: Extent,
     *,
-    limit: float | None = None,
     input_names: Sequence[str] = INPUT_NAMES,
 ) -> Figure:
-    """What one unit computes over the plane; `limit` defaults to its largest absolute value."""
-    image = value_image(grid, limit or largest(grid))
+    """What one unit computes over the plane, its largest absolute value in the strongest colour."""
+    image = value_image(grid, largest(grid))
     traces = [_unseen_values(grid, extent)]
     plane = _plane(image, grid.shape, extent, input_names, opacity=1)
     return {"data": traces, "layout": plane}
@@ -306,18 +298,10 @@ def _target_points(
         "hovertemplate": "%{fullData.name}<br>%{x:.3~g}, %{y:.3~g}<br>"
         "target %{customdata:.4~g}<extra></extra>",
     }
-    scale = {
-        "color": targets,
-        "colorscale": [[0, NEGATIVE], [0.5, NEUTRAL], [1, POSITIVE]],
-        "cmin": -limit,
-        "cmax": limit,
-    }
     if hollow:
-        trace["marker"]["line"] |= scale
+        trace["marker"]["line"] |= coloured(targets, limit)
     else:
-        bar = {"thickness": 8, "outlinewidth": 0, "len": 1, "ypad": 0, "xpad": 6, "nticks": 5}
-        bar["tickfont"] = {"size": 11, "color": MUTED}
-        trace["marker"] |= scale | {"showscale": True, "colorbar": bar}
+        trace["marker"] |= coloured(targets, limit) | colour_bar()
     return [trace]
 
 
@@ -328,7 +312,8 @@ def loss_curves(
     epochs: ArrayLike, train: ArrayLike, test: ArrayLike | None = None, *, log_scale: bool = False
 ) -> Figure:
     """Loss of every epoch on training and test data; values that are not finite leave a gap."""
-    series = _series(train, test)
+    arrays = [np.asarray(values, np.float64) for values in (train, test) if values is not None]
+    series = [np.where(np.isfinite(values), values, np.nan) for values in arrays]
     values = np.concatenate(series)
     if log_scale:
         series = [np.where(values > 0, values, np.nan) for values in series]
@@ -338,21 +323,6 @@ def loss_curves(
     else:
         yaxis = axis("loss", [0, round_up(highest(values, 1.0))], nticks=5)
     return _history(epochs, series, yaxis)
-
-
-def score_curves(
-    epochs: ArrayLike, train: ArrayLike, test: ArrayLike | None = None, *, name: str = "accuracy"
-) -> Figure:
-    """Accuracy, R² or another score whose best value is 1; the axis starts at 0, or -1 if below."""
-    series = _series(train, test)
-    lowest = -highest(-np.concatenate(series), 0.0)
-    yaxis = axis(safe_text(name), [-1 if lowest < 0 else 0, 1.02], nticks=6)
-    return _history(epochs, series, yaxis)
-
-
-def _series(*series: ArrayLike | None) -> list[NDArray[Any]]:
-    arrays = [np.asarray(values, dtype=np.float64) for values in series if values is not None]
-    return [np.where(np.isfinite(values), values, np.nan) for values in arrays]
 
 
 def _history(epochs: ArrayLike, series: Sequence[NDArray[Any]], yaxis: dict[str, Any]) -> Figure:
@@ -379,103 +349,3 @@ def _history(epochs: ArrayLike, series: Sequence[NDArray[Any]], yaxis: dict[str,
         uirevision=yaxis.get("type", "linear"),  # another scale starts unzoomed
     )
     return {"data": traces, "layout": chart}
-
-
-# --- Evaluation --------------------------------------------------------------------------------
-
-
-def confusion_matrix(matrix: NDArray[Any], class_names: Sequence[str]) -> Figure:
-    """Counts, true classes as rows, the first on top; colour is the share of the row.
-
-    A click on a cell reports `index` [row, column].
-    """
-    matrix = np.asarray(matrix)
-    names = [safe_text(name, limit=11) for name in class_names]
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    cells = {
-        "type": "heatmap",
-        "z": share.astype(np.float32),
-        "zmin": 0,
-        "zmax": 1,
-        "colorscale": [[0, NEUTRAL], [1, POSITIVE]],
-        "showscale": False,
-        "xgap": 2,
-        "ygap": 2,
-        "text": matrix.tolist(),
-        "texttemplate": "%{text}",
-        "textfont": {"size": 14},
-        "hovertemplate": "%{text} points: true %{y}, predicted %{x}<br>"
-        "%{z:.1%} of true %{y}<extra></extra>",
-    }
-    ticks = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": names}
-    edges = [-0.5, len(names) - 0.5]
-    still = {"showgrid": False, "fixedrange": True}
-    chart = layout(
-        xaxis=axis("predicted", edges, **ticks, **still),
-        yaxis=axis("true", edges[::-1], **ticks, **still),
-        margin={"l": 90, "r": 8, "t": 8, "b": 44},
-    )
-    return {"data": [cells], "layout": chart}
-
-
-def roc(
-    false_positive_rate: NDArray[Any],
-    true_positive_rate: NDArray[Any],
-    thresholds: NDArray[Any],
-    *,
-    area: float,
-    threshold: float = 0.5,
-) -> Figure:
-    """ROC curve, thresholds falling, with its area and the point where `threshold` lies."""
-    kept = thin(true_positive_rate, false_positive_rate)
-    steps = line(false_positive_rate[kept], true_positive_rate[kept], "ROC", POSITIVE)
-    steps["line"]["shape"] = "hv"
-    steps |= {
-        "customdata": thresholds[kept],
-        "hovertemplate": "threshold %{customdata:.3f}<br>true positives %{y:.1%}<br>"
-        "false positives %{x:.1%}<extra></extra>",
-    }
-    at = max(int(np.count_nonzero(thresholds >= threshold)) - 1, 0)
-    here = np.array([[false_positive_rate[at], true_positive_rate[at]]])
-    marker = markers(here, f"threshold {threshold:.2f}", TEXT, size=11) | {"cliponaxis": False}
-    chart = unit_square("false positive rate", "true positive rate")
-    chart["annotations"] = [note(f"area {area:.3f}", x=1, y=0.05, xanchor="right")]
-    return {"data": [steps, marker], "layout": chart}
-
-
-def calibration(predicted: NDArray[Any], observed: NDArray[Any], counts: NDArray[Any]) -> Figure:
-    """Share of class 1 over mean predicted probability, by bin; the larger a dot, the more points.
-
-    A calibrated model lies on the diagonal. Empty bins are left out.
-    """
-    filled = np.asarray(counts) > 0
-    predicted, observed, counts = predicted[filled], observed[filled], counts[filled]
-    trace = line(predicted, observed, "bins", POSITIVE) | {
-        "mode": "lines+markers",
-        "cliponaxis": False,
-        "customdata": counts,
-        "marker": {
-            "color": POSITIVE,
-            "opacity": 1,
-            "size": 6 + 14 * np.sqrt(counts / counts.max(initial=1)),
-            "line": {"color": PAPER, "width": 1},
-        },
-        "hovertemplate": "predicted %{x:.1%}<br>observed %{y:.1%}<br>"
-        "%{customdata} points<extra></extra>",
-    }
-    return {"data": [trace], "layout": unit_square("predicted probability", "observed share")}
-
-
-def residuals(predicted: NDArray[Any], targets: NDArray[Any]) -> Figure:
-    """Target minus prediction, over prediction: after a good fit, a level band around zero."""
-    errors = np.asarray(targets, dtype=np.float64) - predicted
-    both = np.stack((predicted, errors), axis=1)[sample(len(errors), MAX_POINTS)]
-    trace = markers(both, "residuals", POSITIVE)
-    trace["hovertemplate"] = "predicted %{x:.4~g}<br>residual %{y:.4~g}<extra></extra>"
-    limit = round_up(largest(errors))
-    chart = layout(
-        xaxis=axis("predicted", padded(predicted), showgrid=False),
-        yaxis=axis("target minus predicted", [-limit, limit], nticks=6),
-        shapes=[segment(0, 0, 1, 0, xref="paper")],
-    )
-    return {"data": [trace], "layout": chart}

@@ -22,6 +22,7 @@ from nnkit.walkthrough import (
 )
 from pages.parts.graph_examples import DEFAULT_VALUE, EXAMPLES, Example
 from pages.parts.graph_view import graph_view
+from pages.parts.texts import plain, sentence
 from pages.parts.typeset import (
     latex_expression,
     latex_gradient,
@@ -79,8 +80,7 @@ def chosen_walk() -> Walkthrough | None:
     try:
         expression = parse_expression(text)
     except ExpressionError as error:
-        message = str(error)
-        st.error(_escaped(message[:1].upper() + message[1:]), icon=":material/error:")
+        st.error(sentence(error), icon=":material/error:")
         if text.strip():
             st.code(point_at(text, error.position), language=None)
         return None
@@ -154,7 +154,8 @@ def _arrays(example: Example) -> dict[str, NDArray[np.float64]]:
 
 def position(walk: Walkthrough) -> int:
     """How many steps of the backward pass have been done."""
-    return min(st.session_state.setdefault("backward_step", 0), len(walk.steps))
+    done: int = st.session_state.setdefault("backward_step", 0)
+    return min(done, len(walk.steps))
 
 
 def stepper(walk: Walkthrough, position: int) -> None:
@@ -201,7 +202,7 @@ def graph(walk: Walkthrough, position: int) -> None:
             name, definition = walk.names[node.id], walk.definitions[node.id]
             value = plain_number(float(node.value.sum()))
             st.warning(
-                f"{_escaped(plain_formula(f'{name} = {definition}'))} is {value} here: what is "
+                f"{plain(plain_formula(f'{name} = {definition}'))} is {value} here: what is "
                 "computed from it has no meaning.",
                 icon=":material/warning:",
             )
@@ -248,7 +249,7 @@ def _step(walk: Walkthrough, step: Step) -> None:
     name, definition = walk.names[step.node.id], walk.definitions[step.node.id]
     gradient = latex_value(step.symbols["g"])
     st.markdown(
-        f"**{_escaped(plain_formula(f'{name} = {definition}'))}** receives "
+        f"**{plain(plain_formula(f'{name} = {definition}'))}** receives "
         f"${latex_gradient(walk.names[-1], name)} = {gradient}$ and sends"
     )
     size = r"\small" if any(part.total.ndim for part in step.parts) else ""
@@ -272,7 +273,6 @@ def _check(walk: Walkthrough, position: int) -> None:
     known = walk.gradients_after(position)
     ids = {name: i for i, name in enumerate(walk.names)}
     entries = walk.check.entries
-    largest = max(abs(entry.analytic) for entry in entries)
     rows = []
     for entry in entries:
         place = f"_{{{','.join(str(i + 1) for i in entry.index)}}}" if entry.index else ""
@@ -281,12 +281,10 @@ def _check(walk: Walkthrough, position: int) -> None:
         )
         analytic = result = ""
         if known.get(ids[entry.name], (None, 1))[1] == 0:
-            below = max(abs(entry.analytic), abs(entry.numeric), 1e-3 * largest) or 1.0
-            error = abs(entry.analytic - entry.numeric) / below
             analytic = plain_number(entry.analytic, 6)
             result = _OK if entry.error <= walk.check.tolerance else _WRONG
             result += _CORNER if entry.corners else ""
-            result += " corner" if entry.corners else f" {plain_number(error, 2)}"
+            result += " corner" if entry.corners else f" {plain_number(entry.error, 2)}"
         rows.append((f"${variable}$", analytic, plain_number(entry.numeric, 6), result))
     st.markdown("**Checked by finite differences**")
     titles = ("", "backward", "differences", "relative error")
@@ -303,8 +301,3 @@ def _check(walk: Walkthrough, position: int) -> None:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _escaped(text: str) -> str:
-    """Text that Markdown shall show as it is."""
-    return "".join(f"\\{c}" if c in r"\`*_{}[]()#+-.!|$~<>:" else c for c in text)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 
 from nnkit.evaluation import ClassificationReport, RegressionReport, Report
 from nnkit.settings import LOSS_RULES
 from pages.parts.status import number
 
-Row = tuple[str, str, str, str]  # measure, what it says, on training data, on test data
+Row = tuple[str, ...]  # measure, what it says, on training data, on test data
 
 
 def rows(train: Report, test: Report, *, loss: str, threshold: float = 0.5) -> list[Row]:
@@ -68,15 +67,6 @@ def _regression(train: RegressionReport, test: RegressionReport) -> list[Row]:
         ("Bias", "mean residual; above 0, predictions are too low",
          *(number(r.bias) for r in reports)),
     ]  # fmt: skip
-
-
-def words(text: str) -> str:
-    r"""A text from outside, such as the name of a class, in which Streamlit reads no markup.
-
-    >>> print(words("*a* $b$"))
-    \*a\* \$b\$
-    """
-    return re.sub(r"([\\`*_{}\[\]<>#$~|:])", r"\\\1", text)
 
 
 def _percent(value: float) -> str:

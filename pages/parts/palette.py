@@ -16,26 +16,3 @@ NEUTRAL_LIGHT = "#ECECEA"
 NEUTRAL_DARK = "#2A2E36"
 
 CLASSES = (NEGATIVE, POSITIVE, "#8C2F39", "#35C3D6", "#D4BF1C", "#5D4A86")
-
-
-def neutral(*, dark: bool) -> str:
-    """The middle of the diverging scale on a dark or a light background."""
-    return NEUTRAL_DARK if dark else NEUTRAL_LIGHT
-
-
-def diverging_colorscale(*, dark: bool) -> list[list[float | str]]:
-    """The diverging scale as plotly wants it; centre it with `zmid` (or `cmid`).
-
-    >>> diverging_colorscale(dark=False)
-    [[0.0, '#D9730D'], [0.5, '#ECECEA'], [1.0, '#2178D4']]
-    """
-    return [[0.0, NEGATIVE], [0.5, neutral(dark=dark)], [1.0, POSITIVE]]
-
-
-def class_colorscale(index: int, *, dark: bool) -> list[list[float | str]]:
-    """From neutral to the colour of one class, for the probability of that class from 0 to 1.
-
-    >>> class_colorscale(1, dark=False)
-    [[0.0, '#ECECEA'], [1.0, '#2178D4']]
-    """
-    return [[0.0, neutral(dark=dark)], [1.0, CLASSES[index % len(CLASSES)]]]

@@ -101,13 +101,11 @@ def _replace(
             if experiment.status == "training":
                 experiment.pause()
             current.experiment = experiment
-            layers = experiment.config.layers
-            if current.selected and current.selected[0] < len(layers):
+            if current.selected:
                 layer, unit = current.selected
-                if unit >= layers[layer].units:
+                sizes = list(map(len, experiment.network.biases()))
+                if layer >= len(sizes) or unit >= sizes[layer]:
                     current.selected = None
-            elif current.selected and current.selected[0] > len(layers):
-                current.selected = None
             current.pace.clear()
 
         return put

@@ -16,7 +16,9 @@ from nnkit.settings import HIDDEN_ACTIVATIONS
 from pages.parts import controls, editing, state, toolbar, views
 from pages.parts.live_frame import live_frame
 from pages.parts.live_plot import followed_plot, plot_message
-from pages.parts.network_view import NetworkEvent, network_view, pack_frame
+from pages.parts.network_frame import pack_frame
+from pages.parts.network_view import network_view
+from pages.parts.network_view.events import NetworkEvent
 from pages.parts.status import run_status
 
 EPOCHS = dict(zip(toolbar.SPEEDS, (1, 10, 1_000_000), strict=True))  # in a frame, at most

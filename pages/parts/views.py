@@ -12,13 +12,13 @@ from nnkit.assembly import likeliest
 from nnkit.config import CUSTOM
 from nnkit.datasets import Dataset, feature_names
 from nnkit.experiment import Experiment
+from nnkit.plane import EXTENT
 from nnkit.predictor import Predictor
 from pages.parts import figures
-from pages.parts.figure_parts import safe_text
-from pages.parts.network_view import LayerView, NetworkFrame
+from pages.parts.figure_parts import Figure, ringed, safe_text
+from pages.parts.network_frame import LayerView, NetworkFrame
 
-REACH = 1.2
-ABOUT_ZERO: figures.Extent = (-REACH, REACH, -REACH, REACH)
+ABOUT_ZERO: figures.Extent = (-EXTENT, EXTENT, -EXTENT, EXTENT)
 RESOLUTION = 80  # of the output and of a unit shown large
 PICTURE = 24  # of a unit in the network view
 
@@ -41,8 +41,8 @@ def reach(experiment: Experiment) -> float | None:
     """
     farthest = float(np.abs(experiment.data.inputs).max())
     if 0.3 < farthest < 1.35:
-        return REACH
-    return None if experiment.config.dataset == CUSTOM else 1.1 * farthest or REACH
+        return EXTENT
+    return None if experiment.config.dataset == CUSTOM else 1.1 * farthest or EXTENT
 
 
 def extent(experiment: Experiment) -> figures.Extent:
@@ -73,7 +73,7 @@ def _points(experiment: Experiment, data: Dataset) -> figures.Points:
 
 def output_figure(
     experiment: Experiment, *, show_test: bool = False, discretize: bool = False
-) -> figures.Figure:
+) -> Figure:
     """Decision boundary, fitted surface or fitted curve, with the points it was learned from."""
     test = experiment.test_data if show_test else None
     return output_over(experiment, experiment.train_data, test, discretize=discretize)
@@ -81,7 +81,7 @@ def output_figure(
 
 def output_over(
     experiment: Experiment, data: Dataset, test: Dataset | None = None, *, discretize: bool = False
-) -> figures.Figure:
+) -> Figure:
     """What the network answers, under the points of `data`, and hollow those of `test`.
 
     With one input and classes, the points stand on a line for each class.
@@ -111,13 +111,13 @@ def output_over(
     return figure
 
 
-def loss_figure(experiment: Experiment, *, log_scale: bool = False) -> figures.Figure:
+def loss_figure(experiment: Experiment, *, log_scale: bool = False) -> Figure:
     """Train and test loss, epoch by epoch."""
     past = experiment.history
     return figures.loss_curves(past.epoch, past.train_loss, past.test_loss, log_scale=log_scale)
 
 
-def unit_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure:
+def unit_figure(experiment: Experiment, layer: int, unit: int) -> Figure:
     """What one unit gives over the plane (or line), large."""
     values = experiment.unit_grids(RESOLUTION, reach(experiment))[layer][unit]
     names = input_names(experiment)
@@ -152,7 +152,7 @@ def incoming(experiment: Experiment, layer: int, unit: int) -> dict[str, float]:
     }
 
 
-def weights_figure(experiment: Experiment, layer: int, unit: int) -> figures.Figure:
+def weights_figure(experiment: Experiment, layer: int, unit: int) -> Figure:
     """The weights that go into a unit, and its bias, as bars."""
     values = incoming(experiment, layer, unit)
     title = f"{unit_name(experiment, layer, unit)}: what goes in"
@@ -213,7 +213,7 @@ def predictor_extent(predictor: Predictor) -> figures.Extent:
     if scaler is None or set(raw) - {f"x{i + 1}" for i in range(count)}:
         return ABOUT_ZERO
     low, high = (scaler.mean + sign * 2.5 * scaler.scale for sign in (-1, 1))
-    if max(-low.min(), high.max()) <= REACH:
+    if max(-low.min(), high.max()) <= EXTENT:
         return ABOUT_ZERO
     second = min(1, count - 1)
     return (float(low[0]), float(high[0]), float(low[second]), float(high[second]))
@@ -244,9 +244,7 @@ def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any
     return {"class": np.array(names)[likeliest(predicted)], **columns}
 
 
-def plane_figure(
-    predictor: Predictor, where: figures.Extent, points: NDArray[Any]
-) -> figures.Figure:
+def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[Any]) -> Figure:
     """What a predictor says over a part of its line or plane, with `points` marked.
 
     With more than two inputs the first two are shown, the others at their training mean (or 0).
@@ -268,13 +266,10 @@ def plane_figure(
     predicted = predictor.predict(plane)
     grid = predicted.reshape(RESOLUTION, RESOLUTION, *predicted.shape[1:])
     if predictor.class_names:
-        return figures.decision_boundary(
-            grid,
-            where,
-            class_names=predictor.class_names,
-            input_names=names[:2],
-            highlight=points[:, :2],
+        figure = figures.decision_boundary(
+            grid, where, class_names=predictor.class_names, input_names=names[:2]
         )
+        return ringed(figure, points[:, :2])
     limit = float(np.abs(predicted).max()) or 1.0
     marked = (points[:, :2], predictor.predict(points)) if len(points) else nothing
     return figures.regression_surface(grid, where, marked, limit=limit, input_names=names[:2])

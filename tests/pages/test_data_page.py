@@ -21,9 +21,10 @@ from nnkit.config import ExperimentConfig
 from nnkit.datasets import DATASETS, Dataset, from_formula, make_dataset, split, to_csv
 from nnkit.errors import NnkitError
 from nnkit.experiment import Experiment
+from nnkit.plane import EXTENT
 from pages.parts.data_bench.csv_file import MAX_BYTES, OPTIONS, Upload
 from pages.parts.data_bench.current import reproduce
-from pages.parts.data_bench.figure import PLANE, data_figure
+from pages.parts.data_bench.figure import data_figure
 from pages.parts.data_bench.formula import EXAMPLES
 from pages.parts.paint import Painting
 from tests.pages.browser import chromium
@@ -123,6 +124,14 @@ def test_settings_draw_the_data_anew_and_are_undone(page):
     assert page.button(key="undo").disabled
     press(page, "redo")
     assert experiment(page).config.dataset == "blobs"
+
+
+def test_values_from_before_a_change_are_no_choice(page):
+    """The browser may send what its widgets held before it heard of a change."""
+    before, now = 0.3, experiment(page).config.noise
+    page.session_state["session"].shown["noise"] = [before, now]
+    page.slider(key="noise").set_value(before).run()
+    assert experiment(page).config.noise == page.slider(key="noise").value == now
 
 
 def test_regression_has_no_settings_of_classes(page):
@@ -454,7 +463,7 @@ def test_the_picture_shows_classes_in_colours_shapes_and_counts():
     assert [trace["name"] for trace in figure["data"]] == ["0: 33", "1: 28", "2: 22", "3: 17"]
     assert len({trace["marker"]["color"] for trace in figure["data"]}) == 4
     assert len({trace["marker"]["symbol"] for trace in figure["data"]}) == 4
-    assert figure["layout"]["xaxis"]["range"] == [-PLANE, PLANE]
+    assert figure["layout"]["xaxis"]["range"] == [-EXTENT, EXTENT]
 
 
 def test_the_picture_of_numbers():

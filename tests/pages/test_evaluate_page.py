@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -244,10 +243,6 @@ def test_a_class_without_points_has_no_roc_curve():
     report = evaluate(experiment, experiment.test_data)
     names = [trace["name"] for trace in evaluation_figures.roc_of_classes(report)["data"]]
     assert names == ["a", "b"]
-
-
-def test_names_from_outside_are_no_markup():
-    assert doctest.testmod(measures).failed == 0
 
 
 def test_measures_that_are_not_defined_are_dashes():

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
-from pages.parts import figure_parts, figures, palette, pictures
-from pages.parts.figure_parts import decades, round_up, safe_text, thin
+from pages.parts import evaluation_figures, figure_parts, figures, palette, pictures
+from pages.parts.figure_parts import decades, ringed, round_up, safe_text, thin
 
 SQUARE = (-1.0, 1.0, -1.0, 1.0)
 RNG = np.random.default_rng(0)
@@ -50,9 +50,9 @@ FIGURES = {
         (INPUTS, LABELS),
         (INPUTS, LABELS),
         class_names=("a", "b", "c"),
-        highlight=INPUTS[:3],
         discretize=True,
     ),
+    "ringed": lambda: ringed(figures.decision_boundary(rising(), SQUARE), INPUTS[:3]),
     "surface": lambda: figures.regression_surface(
         rising(), SQUARE, (INPUTS, TARGETS), (INPUTS, TARGETS)
     ),
@@ -64,15 +64,16 @@ FIGURES = {
     "losses, log": lambda: figures.loss_curves([0, 1], [1.0, 0.5], [1.0, 0.7], log_scale=True),
     "losses, none": lambda: figures.loss_curves([], [], []),
     "losses, one": lambda: figures.loss_curves([0], [0.7], log_scale=True),
-    "scores": lambda: figures.score_curves([0, 1], [0.5, 0.9]),
-    "confusion": lambda: figures.confusion_matrix(np.array([[5, 1], [0, 0]]), ("a", "b")),
-    "roc": lambda: figures.roc(
+    "confusion": lambda: evaluation_figures.confusion_matrix(
+        np.array([[5, 1], [0, 0]]), ("a", "b"), (0, 1)
+    ),
+    "roc": lambda: evaluation_figures.roc(
         np.array([0, 0.5, 1]), np.array([0, 1, 1]), np.array([np.inf, 0.5, 0]), area=0.75
     ),
-    "calibration": lambda: figures.calibration(
+    "calibration": lambda: evaluation_figures.calibration(
         np.array([0.1, np.nan]), np.array([0.2, np.nan]), np.array([4, 0])
     ),
-    "residuals": lambda: figures.residuals(TARGETS, TARGETS + 1),
+    "residuals": lambda: evaluation_figures.residuals(TARGETS, TARGETS + 1),
 }
 
 
@@ -143,7 +144,8 @@ def test_values_stand_in_the_middle_of_their_pixels():
 
 
 def test_value_image_is_diverging_around_zero_and_clipped():
-    image = pixels(figures.unit_picture(rising(5, 5, -4.0, 4.0), SQUARE, limit=2.0))
+    grid = rising(5, 5, -4.0, 4.0)
+    image = pixels(figures.regression_surface(grid, SQUARE, (INPUTS, TARGETS), limit=2.0))
     assert image[0, 0].tolist() == image[1, 0].tolist() == [*rgb(palette.POSITIVE), 255]
     assert image[-1, 0].tolist() == image[-2, 0].tolist() == [*rgb(palette.NEGATIVE), 255]
     assert image[2, 0, 3] == 0
@@ -180,12 +182,12 @@ def test_points_by_class_differ_in_colour_and_shape_and_test_points_are_hollow()
     assert hollow["color"] != train["color"] == hollow["line"]["color"]
 
 
-def test_highlighted_points_are_ringed():
-    figure = figures.decision_boundary(rising(), SQUARE, highlight=INPUTS[:3])
-    ring = figure["data"][-1]
+def test_points_are_ringed_and_the_figure_stays():
+    figure = figures.decision_boundary(rising(), SQUARE)
+    ring = ringed(figure, INPUTS[:3])["data"][-1]
     np.testing.assert_array_equal(np.stack((ring["x"], ring["y"]), axis=1), INPUTS[:3])
     assert ring["marker"]["symbol"] == "circle-open"
-    assert len(figures.decision_boundary(rising(), SQUARE, highlight=INPUTS[:0])["data"]) == 1
+    assert len(figure["data"]) == 1
 
 
 def test_many_points_are_thinned():
@@ -296,12 +298,6 @@ def test_long_histories_stay_small():
     assert all(50 < len(trace["x"]) <= 400 for trace in figure["data"])
 
 
-def test_scores_below_zero_are_on_the_chart():
-    assert figures.score_curves([0, 1], [0.2, 0.9])["layout"]["yaxis"]["range"][0] == 0
-    low = figures.score_curves([0, 1], [-0.4, 0.9], name="R²")["layout"]["yaxis"]
-    assert (low["range"][0], low["title"]["text"]) == (-1, "R²")
-
-
 @given(st.floats(1e-12, 1e12))
 def test_rounded_up_is_a_little_more(value):
     assert value * 0.99999 <= round_up(value) <= 1.34 * value
@@ -324,7 +320,7 @@ def test_decades_hold_all_values_above_zero(values):
 
 
 def test_confusion_counts_stand_as_rows_of_true_classes():
-    figure = figures.confusion_matrix(np.array([[8, 2], [0, 0]]), ("cat", "dog"))
+    figure = evaluation_figures.confusion_matrix(np.array([[8, 2], [0, 0]]), ("cat", "dog"))
     (cells,) = figure["data"]
     assert cells["text"] == [[8, 2], [0, 0]]
     np.testing.assert_allclose(cells["z"], [[0.8, 0.2], [0, 0]])
@@ -334,7 +330,7 @@ def test_confusion_counts_stand_as_rows_of_true_classes():
 
 @pytest.mark.parametrize(("threshold", "point"), [(0.9, (0, 0.5)), (0.5, (0.5, 1)), (2, (0, 0))])
 def test_threshold_lies_on_the_roc_curve(threshold, point):
-    figure = figures.roc(
+    figure = evaluation_figures.roc(
         np.array([0, 0, 0.5, 1]),
         np.array([0, 0.5, 1, 1]),
         np.array([np.inf, 0.9, 0.5, 0.1]),
@@ -347,17 +343,20 @@ def test_threshold_lies_on_the_roc_curve(threshold, point):
 
 
 def test_empty_bins_are_not_calibrated():
-    figure = figures.calibration(
+    figure = evaluation_figures.calibration(
         np.array([0.1, np.nan, 0.9]), np.array([0.2, np.nan, 0.8]), np.array([4, 0, 16])
     )
     (bins,) = figure["data"]
     assert bins["customdata"].tolist() == [4, 16]
     assert bins["marker"]["size"][0] < bins["marker"]["size"][1]
-    assert figures.calibration(np.empty(0), np.empty(0), np.empty(0))["data"][0]["x"].size == 0
+    assert (
+        evaluation_figures.calibration(np.empty(0), np.empty(0), np.empty(0))["data"][0]["x"].size
+        == 0
+    )
 
 
 def test_residuals_are_target_minus_prediction():
-    (points,) = figures.residuals(np.array([1.0, 2.0]), np.array([1.5, 1.0]))["data"]
+    (points,) = evaluation_figures.residuals(np.array([1.0, 2.0]), np.array([1.5, 1.0]))["data"]
     assert points["y"].tolist() == [0.5, -1.0]
 
 

@@ -162,6 +162,16 @@ def test_what_is_not_defined_is_told(page):
     assert any("cancel" in row[2] for row in table(page).values())
 
 
+def test_an_error_that_passes_is_within_the_tolerance(page):
+    """Beside a large sum, differences of a small slope are rounding: the check knows."""
+    write(page, "1000000 + 0.001*x")
+    press(page, "last")
+    backward, _, result = table(page)["L/x"]
+    assert backward == "0.001"
+    assert "check_circle" in result
+    assert float(result.split()[-1].replace("−", "-")) <= 1e-6
+
+
 def test_a_corner_is_told(page):
     write(page, "abs(x)")
     page.number_input(key="gradient_value_x").set_value(0.0).run()

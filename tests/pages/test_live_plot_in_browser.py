@@ -225,7 +225,7 @@ APP = """
 import numpy as np
 import streamlit as st
 
-from pages.parts import figures
+from pages.parts import evaluation_figures, figures
 from pages.parts.live_plot import live_plot
 
 st.session_state.setdefault("epoch", 0)
@@ -256,7 +256,7 @@ live_plot(
     epoch=epoch,
 )
 live_plot(
-    figures.confusion_matrix(np.array([[4, 1], [2, 3]]), ("cat", "dog")),
+    evaluation_figures.confusion_matrix(np.array([[4, 1], [2, 3]]), ("cat", "dog")),
     key="cells",
     height=200,
     label="cells",

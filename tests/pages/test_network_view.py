@@ -19,19 +19,11 @@ from streamlit.testing.v1 import AppTest
 
 import pages.parts.network_view as module
 from nnkit.errors import ShapeError
-from pages.parts.network_view import (
-    ACTIONS,
-    FLOOR,
-    MAX_LAYERS,
-    MAX_UNITS,
-    MAX_VALUE,
-    LayerView,
-    NetworkEvent,
-    NetworkFrame,
-    network_view,
-    pack_frame,
-    parse_event,
-)
+from nnkit.experiment import BY_HAND
+from nnkit.settings import MAX_LAYERS, MAX_UNITS
+from pages.parts.network_frame import FLOOR, LayerView, NetworkFrame, pack_frame
+from pages.parts.network_view import network_view
+from pages.parts.network_view.events import ACTIONS, NetworkEvent, parse_event
 
 
 def make_frame(
@@ -270,7 +262,7 @@ BAD: dict[str, list[Any]] = {
     "layer": [None, -1, MAX_LAYERS + 1, 0.5, False, "0", {}],
     "unit": [-1, MAX_UNITS, 2.0, True, "2", [2]],
     "input": [None, -1, MAX_UNITS, 10**400, "3"],
-    "value": [None, math.nan, math.inf, -math.inf, 2 * MAX_VALUE, 10**400, "1", True, [1]],
+    "value": [None, math.nan, math.inf, -math.inf, 2 * BY_HAND.high, 10**400, "1", True, [1]],
     "activation": [None, "", "x" * 201, 3, ["relu"]],
     "feature": [None, "", 3, {"x1": 1}],
     "silenced": [None, 1, "true"],
@@ -469,7 +461,8 @@ def test_the_view_mounts_in_an_app() -> None:
     def app() -> None:
         import numpy as np
 
-        from pages.parts.network_view import LayerView, NetworkFrame, network_view
+        from pages.parts.network_frame import LayerView, NetworkFrame
+        from pages.parts.network_view import network_view
 
         shapes = [(2, 4, 4), (3, 4, 4), (1, 4, 4)]
         frame = NetworkFrame(

@@ -12,8 +12,9 @@ from hypothesis import strategies as some
 
 from nnkit.datasets import Dataset, make_dataset
 from nnkit.errors import DataError
+from nnkit.plane import EXTENT
 from pages.parts import paint as module
-from pages.parts.paint import MAX_POINTS, PLANE, Painting, _message, parse_points
+from pages.parts.paint import MAX_POINTS, Painting, _message, parse_points
 from tests.pages.browser import chromium
 
 try:
@@ -41,10 +42,12 @@ def test_any_message_is_points_or_nothing(raw):
     if parsed is not None:
         points, labels = parsed
         assert points.shape == (len(labels), 2)
-        assert np.abs(points).max(initial=0) <= np.float32(PLANE)
+        assert np.abs(points).max(initial=0) <= np.float32(EXTENT)
 
 
-@given(some.lists(some.tuples(*[some.floats(-PLANE, PLANE)] * 2, some.integers(0, 5)), max_size=30))
+@given(
+    some.lists(some.tuples(*[some.floats(-EXTENT, EXTENT)] * 2, some.integers(0, 5)), max_size=30)
+)
 def test_points_arrive(stroke):
     places = [value for *place, _ in stroke for value in place]
     labels = "".join(str(label) for *_, label in stroke)
@@ -152,13 +155,13 @@ class Plane:
         self.canvas = page.locator("canvas")
         box = self.canvas.bounding_box()
         self.left, self.top = box["x"] + 1, box["y"] + 1  # inside the border
-        self.scale = (box["width"] - 2) / (2 * PLANE)
+        self.scale = (box["width"] - 2) / (2 * EXTENT)
 
     def receive(self, painting: Painting) -> None:
         self.page.evaluate("(text) => receive(text)", base64.b64encode(_message(painting)).decode())
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
-        return self.left + (x + PLANE) * self.scale, self.top + (PLANE - y) * self.scale
+        return self.left + (x + EXTENT) * self.scale, self.top + (EXTENT - y) * self.scale
 
     def drag(self, *places: tuple[float, float]) -> None:
         self.page.mouse.move(*self.pixel(*places[0]))
@@ -277,7 +280,7 @@ def test_a_point_is_moved_and_stays_on_the_plane(plane):
     plane.drag((0.5, 0.01), (0.6, 0.8))
     np.testing.assert_allclose(plane.points, [(-0.5, 0), (0.6, 0.8)], atol=0.005)
     plane.drag((-0.5, 0), (-3, 0))
-    np.testing.assert_allclose(plane.points[0], (-PLANE, 0), atol=0.005)
+    np.testing.assert_allclose(plane.points[0], (-EXTENT, 0), atol=0.005)
     plane.drag((0, -1), (0.3, -1))
     assert len(plane.sent) == 2
 
@@ -336,7 +339,7 @@ def test_points_beside_the_plane_are_not_painted(plane):
     plane.set("size", 0.4)
     plane.set("density", 20)
     plane.drag((1.19, 1.19), (1.19, -1.19))
-    assert np.abs(plane.points).max() <= np.float32(PLANE)
+    assert np.abs(plane.points).max() <= np.float32(EXTENT)
     assert len(plane.labels) < 20 * 6  # a dab of 20 at each 0.4 of the way, half of it outside
 
 

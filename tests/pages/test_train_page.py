@@ -320,7 +320,7 @@ def event(action: str, **values: Any) -> Any:
 
     def script(action, values):
         from pages.parts import controls, editing, state
-        from pages.parts.network_view import NetworkEvent
+        from pages.parts.network_view.events import NetworkEvent
 
         state.session()
         for _ in range(2 if not state.experiment().epoch else 0):
@@ -402,6 +402,27 @@ def test_a_selected_unit_is_shown_with_what_goes_into_it(page):
     page.app.session_state["session"].selected = (2, 0)
     page.app.run()
     assert page.plot("unit")[0]["label"] == "Output over the inputs"
+
+
+@pytest.mark.parametrize("unit, press", [((1, 1), "remove_layer"), ((2, 0), "remove_layer")])
+def test_a_selected_unit_that_goes_with_its_layer_is_let_go(page, unit, press):
+    page.app.session_state["session"].selected = unit
+    page.app.run()
+    page.press(press)
+    assert page.app.session_state["session"].selected is None and "unit" not in page.frame
+
+
+def test_a_selected_unit_that_was_not_there_before_is_let_go_by_undo(page):
+    page.press("add_layer")
+    page.app.session_state["session"].selected = (2, 3)
+    page.app.run()
+    page.press("undo")
+    assert page.app.session_state["session"].selected is None
+    page.choose("dataset", "blobs")
+    page.app.session_state["session"].selected = (1, 3)
+    page.app.run()
+    page.choose("dataset_classes", 3)
+    assert page.app.session_state["session"].selected is None
 
 
 def test_a_frame_is_of_one_epoch(page):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import streamlit as st
 
@@ -27,12 +27,11 @@ def _card(info: DatasetInfo) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.image(_thumbnail(info.name), width=64, alt="")
         with st.container(gap=None):
-            st.button(
+            controls.button(
+                f"choose_{info.name}",
                 info.title,
-                key=f"choose_{info.name}",
+                partial(state.use_dataset, info.name),
                 type="primary" if current else "secondary",
-                on_click=controls.attempt,
-                args=(state.use_dataset, info.name),
             )
             st.caption(info.teaches)
 

@@ -12,7 +12,8 @@ import streamlit as st
 from nnkit.datasets import TASKS, CsvTable, Dataset, read_table
 from nnkit.datasets.csv import MAX_COLUMNS, MAX_ROWS
 from nnkit.errors import NnkitError
-from pages.parts.data_bench.shared import plain, sentence, shortened, table_height, use_button
+from pages.parts.data_bench.shared import table_height, use_button
+from pages.parts.texts import plain, sentence, shortened
 
 MEGABYTES = 5
 MAX_BYTES = MEGABYTES * 1024 * 1024

@@ -15,9 +15,10 @@ from nnkit.experiment import Experiment
 from pages.parts import controls, state
 from pages.parts.data_bench.figure import data_figure
 from pages.parts.data_bench.settings import settings
-from pages.parts.data_bench.shared import plain, sentence, table_height
+from pages.parts.data_bench.shared import table_height
 from pages.parts.figures import MAX_POINTS
 from pages.parts.live_plot import live_plot
+from pages.parts.texts import plain, sentence
 
 HEIGHT = 350
 CUSTOM_FILE = "data.csv"
@@ -29,8 +30,10 @@ def show() -> None:
     data = now.data
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.subheader(plain(_title(now)), anchor=False)
-        _undo("undo", state.can_undo())
-        _undo("redo", state.can_redo())
+        controls.button("undo", "Undo", state.undo, icon=":material/undo:", type="tertiary",
+                        disabled=not state.can_undo())  # fmt: skip
+        controls.button("redo", "Redo", state.redo, icon=":material/redo:", type="tertiary",
+                        disabled=not state.can_redo())  # fmt: skip
     current = state.session()
     if current.refusal:
         st.error(sentence(current.refusal), icon=":material/error:")
@@ -70,13 +73,12 @@ def show() -> None:
 def _recipe_button() -> None:
     """A way back to what solves the data set, for a visitor who has changed the network."""
     if state.can_recommend():
-        st.button(
+        controls.button(
+            "recommended",
             "Recommended network",
-            key="recommended",
+            state.use_recommended,
             icon=":material/recommend:",
             help="Layers, features and training known to solve this data set, in place of yours.",
-            on_click=controls.attempt,
-            args=(state.use_recommended,),
         )
 
 
@@ -86,18 +88,6 @@ def _title(now: Experiment) -> str:
     if now.config.dataset != CUSTOM:
         return DATASETS[now.config.dataset].title
     return custom[1] if custom and custom[0] is now.data else "Data of your own"
-
-
-def _undo(name: str, possible: bool) -> None:
-    st.button(
-        name.capitalize(),
-        key=name,
-        icon=f":material/{name}:",
-        type="tertiary",
-        disabled=not possible,
-        on_click=controls.attempt,
-        args=(getattr(state, name),),
-    )
 
 
 def _shown_columns(data: Dataset) -> tuple[int, int]:

@@ -8,21 +8,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.datasets import Dataset
+from nnkit.plane import EXTENT
 from pages.parts.figure_parts import (
     MUTED,
     NEUTRAL,
+    Figure,
     axis,
+    colour_bar,
+    coloured,
     largest,
     layout,
     markers,
     padded,
     safe_text,
 )
-from pages.parts.figures import MAX_POINTS, SYMBOLS, Figure
-from pages.parts.palette import CLASSES, NEGATIVE, POSITIVE
+from pages.parts.figures import MAX_POINTS, SYMBOLS
+from pages.parts.palette import CLASSES, POSITIVE
 from pages.parts.pictures import sample
-
-PLANE = 1.2
 
 
 def data_figure(data: Dataset, columns: tuple[int, int] = (0, 1)) -> Figure:
@@ -45,8 +47,8 @@ def data_figure(data: Dataset, columns: tuple[int, int] = (0, 1)) -> Figure:
         traces = [markers(places, data.target_name, POSITIVE)]
     else:
         traces = [_valued_trace(places, targets)]
-    on_plane = len(shown) == 2 and np.abs(data.inputs[:, shown]).max() <= PLANE
-    limits = [[-PLANE, PLANE]] * 2 if on_plane else [padded(values) for values in places.T]
+    on_plane = len(shown) == 2 and np.abs(data.inputs[:, shown]).max() <= EXTENT
+    limits = [[-EXTENT, EXTENT]] * 2 if on_plane else [padded(values) for values in places.T]
     square: dict[str, Any] = {"scaleanchor": "x", "constraintoward": "top"} if on_plane else {}
     plain = {"nticks": 6, "constrain": "domain"}
     chart = layout(
@@ -88,21 +90,6 @@ def _valued_trace(places: NDArray[Any], targets: NDArray[Any]) -> dict[str, Any]
     trace = markers(places, "target", NEUTRAL)
     trace["customdata"] = targets
     trace["hovertemplate"] = "%{x:.4~g}, %{y:.4~g}<br>target %{customdata:.4~g}<extra></extra>"
-    trace["marker"] |= {
-        "color": targets,
-        "line": {"color": MUTED, "width": 0.8},  # targets near 0 have the colour of the paper
-        "colorscale": [[0, NEGATIVE], [0.5, NEUTRAL], [1, POSITIVE]],
-        "cmin": -limit,
-        "cmax": limit,
-        "showscale": True,
-        "colorbar": {
-            "thickness": 8,
-            "outlinewidth": 0,
-            "len": 1,
-            "ypad": 0,
-            "xpad": 6,
-            "nticks": 5,
-            "tickfont": {"size": 11, "color": MUTED},
-        },
-    }
+    trace["marker"] |= coloured(targets, limit) | colour_bar()
+    trace["marker"]["line"] = {"color": MUTED, "width": 0.8}  # 0 has the colour of the paper
     return trace

@@ -12,8 +12,9 @@ from nnkit.expressions import FUNCTIONS, parse, point_at
 from nnkit.settings import LIMITS
 from pages.parts.data_bench.figure import data_figure
 from pages.parts.data_bench.settings import SEED_HELP
-from pages.parts.data_bench.shared import plain, sentence, use_button
+from pages.parts.data_bench.shared import use_button
 from pages.parts.live_plot import live_plot
+from pages.parts.texts import plain, sentence
 
 EXAMPLES = {
     "Ring": "abs(x^2 + y^2 - 0.4) < 0.2",

@@ -8,8 +8,9 @@ from nnkit.config import recommended
 from nnkit.datasets import DATASETS, Dataset, make_dataset
 from nnkit.errors import DataError
 from pages.parts import state
-from pages.parts.data_bench.shared import sentence, use_button
+from pages.parts.data_bench.shared import use_button
 from pages.parts.paint import Painting, paint
+from pages.parts.texts import sentence
 
 STARTS = {
     "The current data": "",

@@ -9,8 +9,7 @@ import streamlit as st
 
 from nnkit.datasets import DatasetInfo
 from nnkit.settings import LIMITS
-from pages.parts import state
-from pages.parts.data_bench.shared import bound
+from pages.parts import controls, state
 
 SEED_HELP = "Another seed draws other points from the same shape."
 HELP = {
@@ -37,7 +36,7 @@ def settings(info: DatasetInfo) -> None:
                 config.dataset_settings[setting.name],
                 step=1,
                 help="Each class gets an output of its own.",
-                **bound(
+                **controls.bind(
                     f"dataset_{setting.name}",
                     config.dataset_settings[setting.name],
                     partial(state.use_dataset_setting, setting.name),
@@ -52,7 +51,7 @@ def settings(info: DatasetInfo) -> None:
 
 def _bound(name: str) -> dict[str, Any]:
     value = getattr(state.experiment().config, name)
-    return bound(name, value, lambda chosen: state.change(**{name: chosen}))
+    return controls.bind(name, value, lambda chosen: state.change(**{name: chosen}))
 
 
 def _number(title: str, name: str, step: int) -> None:

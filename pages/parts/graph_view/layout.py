@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -20,7 +20,8 @@ PASSING = 10.0  # height reserved for a line that passes through a column
 
 Size: TypeAlias = tuple[float, float]
 Point: TypeAlias = tuple[float, float]
-Spot: TypeAlias = Hashable  # a box (its index), or (source, column) where a line passes
+#: A box (its index), or (source, column) where a line passes.
+Spot: TypeAlias = int | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,9 @@ def lay_out(
         return Layout(0, 0, (), ())
     columns = _columns(len(sizes), edges)
     routes = [_route(edge, columns) for edge in edges]
-    spots = _ordered(columns, routes)
-    heights = defaultdict(lambda: PASSING, {i: height for i, (_, height) in enumerate(sizes)})
+    spots = _ordered(columns, edges, routes)
+    heights: dict[Spot, float] = defaultdict(lambda: PASSING)
+    heights.update((i, height) for i, (_, height) in enumerate(sizes))
     middles = _middles(spots, routes, heights, gap_y)
 
     widths = [max(sizes[s][0] for s in column if isinstance(s, int)) for column in spots]
@@ -77,14 +79,13 @@ def lay_out(
     )
     ports = _ports(routes, middles, heights)
     lines = []
-    for i, route in enumerate(routes):
-        source, target = route[0], route[-1]
+    for (source, target), route, port in zip(edges, routes, ports, strict=True):
         points = [(boxes[source][0] + sizes[source][0], middles[source])]
         for spot in route[1:-1]:
             column = columns[spot] if isinstance(spot, int) else spot[1]
             points += [(lefts[column], middles[spot])]
             points += [(lefts[column] + widths[column], middles[spot])]
-        lines.append((*points, (boxes[target][0], ports[i])))
+        lines.append((*points, (boxes[target][0], port)))
     height = max(y + sizes[i][1] for i, (_, y) in enumerate(boxes))
     height = max([height, *(y for line in lines for _, y in line)])
     return Layout(lefts[-1] + widths[-1], height, boxes, tuple(lines))
@@ -122,14 +123,17 @@ def _route(edge: tuple[int, int], columns: Sequence[int]) -> list[Spot]:
 # ---- order within a column -----------------------------------------------------------------------
 
 
-def _ordered(columns: Sequence[int], routes: Sequence[Sequence[Spot]]) -> list[list[Spot]]:
+def _ordered(
+    columns: Sequence[int], edges: Sequence[tuple[int, int]], routes: Sequence[Sequence[Spot]]
+) -> list[list[Spot]]:
     """The spots of each column from top to bottom, in an order with few crossings."""
     spots: list[list[Spot]] = [[] for _ in range(max(columns) + 1)]
-    for i in _by_operands(len(columns), routes):
+    for i in _by_operands(len(columns), edges):
         spots[columns[i]].append(i)
     links = list(dict.fromkeys(pair for route in routes for pair in pairwise(route)))
     for spot in dict.fromkeys(spot for route in routes for spot in route[1:-1]):
-        spots[spot[1]].append(spot)  # type: ignore[index]
+        if isinstance(spot, tuple):
+            spots[spot[1]].append(spot)
     before, after = _neighbours(links)
     best, fewest = [list(column) for column in spots], _crossings(spots, links)
     place = {spot: share for column in spots for spot, share in _shares(column)}
@@ -150,19 +154,19 @@ def _shares(column: Sequence[Spot]) -> Iterator[tuple[Spot, float]]:
     return ((spot, i / max(len(column) - 1, 1)) for i, spot in enumerate(column))
 
 
-def _by_operands(count: int, routes: Sequence[Sequence[Spot]]) -> list[int]:
+def _by_operands(count: int, edges: Sequence[tuple[int, int]]) -> list[int]:
     """The boxes in the order in which the result's operands name them, first operand first."""
-    operands: dict[Spot, list[Spot]] = defaultdict(list)
-    for route in routes:
-        operands[route[-1]].append(route[0])
-    used = {route[0] for route in routes}
+    operands: dict[int, list[int]] = defaultdict(list)
+    for source, target in edges:
+        operands[target].append(source)
+    used = {source for source, _ in edges}
     order: dict[int, None] = {}
-    stack: list[Spot] = [i for i in range(count) if i not in used]
+    stack = [i for i in range(count) if i not in used]
     while stack:
-        spot = stack.pop()
-        if spot not in order:
-            order[spot] = None  # type: ignore[index]
-            stack.extend(reversed(operands[spot]))
+        box = stack.pop()
+        if box not in order:
+            order[box] = None
+            stack.extend(reversed(operands[box]))
     return list(order)
 
 

@@ -63,7 +63,7 @@ def live_plot(
     message = plot_message(
         figure, key=key, height=height, label=label, epoch=epoch, clickable=on_click is not None
     )
-    events: dict[str, Callable[[], None]] = {}
+    events: dict[str, Any] = {}
     if on_click is not None:
         events["on_click_change"] = lambda: on_click(st.session_state[key].click)
     _mount(key=key, data=message, height=height, **events)
@@ -135,7 +135,8 @@ def _typed_array(value: Any) -> Any:
 def _plotly_js() -> bytes:
     from plotly.offline import get_plotlyjs  # the first plot of the process pays for it
 
-    return get_plotlyjs().encode()
+    script: str = get_plotlyjs()
+    return script.encode()
 
 
 def _plotly_url(key: str) -> str | None:

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from nnkit.datasets import Dataset, from_points
 from nnkit.errors import DataError
+from nnkit.plane import EXTENT
 from pages.parts import palette
 from pages.parts.figures import SYMBOLS
 from pages.parts.pictures import sample
 
-PLANE = 1.2
 MAX_POINTS = 2000
 MAX_CLASSES = len(palette.CLASSES)
 
@@ -81,8 +81,8 @@ class Painting:
             raise DataError("only data with two inputs and classes can be painted on")
         if data.classes > MAX_CLASSES:
             raise DataError(f"there are {data.classes} classes, and {MAX_CLASSES} brushes")
-        if np.abs(data.inputs).max() > PLANE:
-            raise DataError(f"some points lie beyond the plane, which goes to ±{PLANE}")
+        if np.abs(data.inputs).max() > EXTENT:
+            raise DataError(f"some points lie beyond the plane, which goes to ±{EXTENT}")
         kept = sample(len(data), MAX_POINTS)
         labels = data.targets[kept].astype(np.uint8)
         return Painting(data.inputs[kept], labels, self.revision + 1)
@@ -105,7 +105,7 @@ def parse_points(raw: object) -> tuple[NDArray[np.float32], NDArray[np.uint8]] |
         return None
     if not set(text) <= set("0123456789"[:MAX_CLASSES]):
         return None
-    if not all(type(value) in (int, float) and abs(value) <= PLANE for value in places):
+    if not all(type(value) in (int, float) and abs(value) <= EXTENT for value in places):
         return None
     points = np.array(places, np.float32).reshape(-1, 2)
     return points, np.array(list(text), np.uint8)
@@ -113,7 +113,7 @@ def parse_points(raw: object) -> tuple[NDArray[np.float32], NDArray[np.uint8]] |
 
 _FOLDER = Path(__file__).parent
 _CONSTANTS = {
-    "PLANE": PLANE,
+    "PLANE": EXTENT,
     "MAX_POINTS": MAX_POINTS,
     "COLOURS": palette.CLASSES,
     "SYMBOLS": SYMBOLS[:MAX_CLASSES],
