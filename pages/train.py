@@ -7,7 +7,7 @@ import streamlit as st
 from pages.parts import controls, state, toolbar, training
 
 top, status, layers = st.container(), st.container(), st.container()
-grid = st.grid(2, min_column_width=430, gap="small")
+grid = st.grid(2, min_column_width=400, gap="small")
 network = grid.cell()
 with grid.cell():
     drawing, charts = st.container(), st.container()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import html
 import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnkit.experiment import Experiment
 from nnkit.settings import LIVE_FIELDS
 
-SOLVED = 0.98
+SOLVED, NEARLY, GOOD = 0.98, 0.96, 0.9  # test scores
 WINDOW = 100  # epochs without progress that make a plateau
+LATELY = 5  # epochs whose mean is spoken of, as single ones waver
 
 _CELL = (
     '<span style="flex:none;width:{width}em"><span style="{small}">{label}</span><br>'
@@ -95,44 +98,61 @@ def advice(experiment: Experiment, running: bool = False) -> str:
     if experiment.message:
         return experiment.message
     latest, past = experiment.latest, experiment.history
-    by_hand = any(what.keys() - LIVE_FIELDS for _, what in past.changes)
-    if not latest.epoch and by_hand:
-        return "These weights are no longer the first ones. Train goes on from here."
+    by_hand = [epoch for epoch, what in past.changes if what.keys() - LIVE_FIELDS]
+    if by_hand and by_hand[-1] == latest.epoch:
+        said = "are no longer the first ones" if not latest.epoch else "were changed by hand"
+        return f"These weights {said}. Train goes on from here."
     if not latest.epoch:
         count = sum(parameter.data.size for parameter in experiment.network.parameters())
         return f"{count:,} weights and biases, not trained yet. Press Train."
-    if latest.test_score >= SOLVED:
+    # A change by hand is a new start. Once solved, it is so until it clearly is no more.
+    since = past.epoch >= (by_hand[-1] if by_hand else 0)
+    losses, test_losses = past.train_loss[since], past.test_loss[since]
+    first, best = float(losses[0]), float(np.nanmin(test_losses))
+    reached = float(np.nanmax(past.test_score[since], initial=-math.inf))
+    if latest.test_score >= SOLVED or (reached >= SOLVED and latest.test_score >= NEARLY):
         return "Solved. Try fewer units, more noise or another data set."
-    if latest.train_loss > 2 * past.first.train_loss:
+    if latest.train_loss > 2 * first:
         return "The loss is far above where it began: steps are too large. Lower the learning rate."
-    best = float(np.nanmin(past.test_loss))
-    if latest.test_loss > 1.5 * best and latest.train_loss < 0.5 * latest.test_loss:
+    recent, recent_test = float(losses[-LATELY:].mean()), float(test_losses[-LATELY:].mean())
+    if recent_test > 1.5 * best and recent < 0.5 * recent_test:
         return (
             "Test loss has risen while train loss fell: the network learns the training points "
             "by heart. Try more samples, L2, dropout or fewer units."
         )
-    before = past.epoch <= latest.epoch - WINDOW
-    if before.any():
-        earlier = float(past.train_loss[before].min())
-        if not math.isfinite(earlier) or latest.train_loss > 0.98 * earlier:
-            return (
-                f"Little progress in {WINDOW} epochs. Try another learning rate, more units or "
-                "other features."
-            )
-    if not _falling(experiment):
+    fallen = recent < 0.5 * first
+    if _stands_still(experiment, recent):
+        if fallen and reached >= GOOD:
+            return f"The loss has fallen from {number(first)} and stays: noise may allow no more."
+        return (
+            f"Little progress in {WINDOW} epochs. Try another learning rate, more units or "
+            "other features."
+        )
+    if not _falling(experiment, past.train_loss):
+        if fallen:
+            return f"The loss is far below the {number(first)} where it began; now it wavers."
         return "No clear progress yet." if running else "No clear progress so far."
-    if latest.test_loss > 1.1 * best:
-        lowest = int(past.epoch[np.nanargmin(past.test_loss)])
+    if recent_test > 1.1 * best and not _falling(experiment, past.test_loss):
+        lowest = int(past.epoch[since][np.nanargmin(test_losses)])
         return f"Train loss falls, test loss does not: it was lowest at epoch {lowest:,}."
     if running:
         return "The loss is falling: the network is learning."
     return "The loss was falling: Train goes on from here."
 
 
-def _falling(experiment: Experiment) -> bool:
-    """Whether the train loss of the last epochs is below that of as many before."""
-    past, epoch = experiment.history, experiment.epoch
+def _stands_still(experiment: Experiment, recent: float) -> bool:
+    """Whether the `recent` train loss is hardly below the lowest of `WINDOW` epochs ago."""
+    before = experiment.history.epoch <= experiment.epoch - WINDOW
+    if not before.any():
+        return False
+    earlier = float(experiment.history.train_loss[before].min())
+    return not math.isfinite(earlier) or recent > 0.98 * earlier
+
+
+def _falling(experiment: Experiment, losses: NDArray[Any]) -> bool:
+    """Whether the losses of the last epochs are below those of as many before."""
+    epoch = experiment.epoch
+    age = epoch - experiment.history.epoch
     length = max(1, min(10, epoch // 2))
-    losses, age = past.train_loss, epoch - past.epoch
     last, before = losses[age < length], losses[(age >= length) & (age < 2 * length)]
     return not len(before) or bool(last.mean() < 0.999 * before.mean())

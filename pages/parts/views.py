@@ -15,7 +15,7 @@ from nnkit.experiment import Experiment
 from nnkit.plane import EXTENT
 from nnkit.predictor import Predictor
 from pages.parts import figures
-from pages.parts.figure_parts import Figure, ringed, safe_text
+from pages.parts.figure_parts import Figure, padded, ringed, safe_text
 from pages.parts.network_frame import LayerView, NetworkFrame
 
 ABOUT_ZERO: figures.Extent = (-EXTENT, EXTENT, -EXTENT, EXTENT)
@@ -98,16 +98,32 @@ def output_over(
     grid, where = experiment.grid(RESOLUTION, far), extent(experiment)
     if regression:
         return figures.regression_surface(grid, where, points, others, input_names=names)
-    classes = experiment.data.class_names
+    return _regions(
+        grid, where, points, others,
+        class_names=experiment.data.class_names, input_names=names, discretize=discretize,
+    )  # fmt: skip
+
+
+def _regions(
+    grid: NDArray[Any],
+    where: figures.Extent,
+    *points: figures.Points | None,
+    class_names: tuple[str, ...],
+    input_names: tuple[str, ...],
+    discretize: bool = False,
+) -> Figure:
+    """Class regions over a plane, or over the line of one input with a step up for each class."""
+    one = len(input_names) == 1
     if one:
         grid = np.repeat(grid[None], len(grid), axis=0)
-        names, where = (*names, "class"), (*where[:2], -0.6, len(classes) - 0.4)
+        input_names, where = (*input_names, "class"), (*where[:2], -0.6, len(class_names) - 0.4)
     figure = figures.decision_boundary(
-        grid, where, points, others, class_names=classes, input_names=names, discretize=discretize
-    )
+        grid, where, *points, class_names=class_names, input_names=input_names,
+        discretize=discretize,
+    )  # fmt: skip
     if one:
-        ticks = {"tickvals": list(range(len(classes))), "ticktext": list(map(safe_text, classes))}
-        figure["layout"]["yaxis"] |= ticks
+        ticks = list(map(safe_text, class_names))
+        figure["layout"]["yaxis"] |= {"tickvals": list(range(len(ticks))), "ticktext": ticks}
     return figure
 
 
@@ -249,15 +265,24 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
 
     With more than two inputs the first two are shown, the others at their training mean (or 0).
     """
+    classes = predictor.class_names
     names, dimensions = predictor.input_names, len(predictor.input_names)
     axis, second = (
         np.linspace(low, high, RESOLUTION, dtype=np.float32) for low, high in (where[:2], where[2:])
     )
     nothing = (np.empty((0, min(dimensions, 2)), np.float32), np.empty(0, np.float32))
+    marked = (points[:, :2], predictor.predict(points)) if len(points) else nothing
     if dimensions == 1:
-        predicted = predictor.predict(points) if len(points) else np.empty(0)
-        values = predictor.predict(axis[:, None])
-        return figures.regression_curve(axis, values, (points, predicted), input_name=names[0])
+        values, answered = predictor.predict(axis[:, None]), marked[1]
+        if classes:
+            steps = likeliest(answered.reshape(len(points), -1)) if len(points) else answered
+            figure = _regions(values, where, class_names=classes, input_names=names)
+            return ringed(figure, np.column_stack((points[:, 0], steps)))
+        figure = figures.regression_curve(
+            axis, values, marked, input_name=names[0], output_name="prediction"
+        )
+        figure["layout"]["yaxis"]["range"] = padded(np.concatenate((values, answered)))
+        return figure
     x2, x1 = np.meshgrid(second, axis, indexing="ij")
     plane = np.zeros((x1.size, dimensions), np.float32)
     if dimensions > 2 and predictor.standardizer is not None:
@@ -265,11 +290,8 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
     plane[:, 0], plane[:, 1] = x1.ravel(), x2.ravel()
     predicted = predictor.predict(plane)
     grid = predicted.reshape(RESOLUTION, RESOLUTION, *predicted.shape[1:])
-    if predictor.class_names:
-        figure = figures.decision_boundary(
-            grid, where, class_names=predictor.class_names, input_names=names[:2]
-        )
+    if classes:
+        figure = _regions(grid, where, class_names=classes, input_names=names[:2])
         return ringed(figure, points[:, :2])
     limit = float(np.abs(predicted).max()) or 1.0
-    marked = (points[:, :2], predictor.predict(points)) if len(points) else nothing
     return figures.regression_surface(grid, where, marked, limit=limit, input_names=names[:2])

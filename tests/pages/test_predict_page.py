@@ -121,6 +121,33 @@ def test_answers_name_class_and_probabilities():
     assert list(views.answers(from_file(trained("sine")), np.zeros((1, 1)))) == ["prediction"]
 
 
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "cross_entropy", "hinge"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classes_over_one_input_are_steps_as_on_the_train_page(loss, classes):
+    x = np.linspace(0, 9, 40)[:, None]
+    data = Dataset(x, np.arange(40) * classes // 40, "classification")
+    if classes > 2:
+        loss = "cross_entropy"
+    config = ExperimentConfig(dataset="custom", loss=loss, features=("x1",), standardize=True)
+    experiment = Experiment(config, data)
+    predictor = experiment.predictor
+    figure = views.plane_figure(predictor, (0, 9, 0, 9), x[::20])
+    trained = views.output_figure(experiment)
+    for name in ("range", "ticktext", "tickvals"):
+        assert figure["layout"]["yaxis"][name] == trained["layout"]["yaxis"][name]
+    named = views.answers(predictor, x[::20])["class"]
+    assert [data.class_names[int(y)] for y in figure["data"][-1]["y"]] == list(named)
+
+
+def test_the_curve_of_one_input_is_shown_whole():
+    predictor = trained("sine").predictor
+    where = views.predictor_extent(predictor)
+    figure = views.plane_figure(predictor, where, np.zeros((1, 1)))
+    values = predictor.predict(np.linspace(*where[:2], 80)[:, None])
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low < values.min() and values.max() < high and high - low < 2 * np.ptp(values)
+
+
 def test_one_input_and_more_than_two_have_a_picture_too():
     one = opened(recommended("sine").replace(samples=60))
     assert list(table(one)) == ["x1", "prediction"]
