@@ -68,14 +68,14 @@ class Loss(Module):
         array([0., 2.], dtype=float32)
         """
         self(prediction.data if isinstance(prediction, Tensor) else prediction, target)
-        return self.backward()
+        return np.asarray(self.backward())
 
     def targets_for(self, prediction: Tensor, target: Any) -> Tensor:
         """`target` as data in the dtype of `prediction`, refused where it does not fit."""
         values = prediction._data
-        truth = as_tensor(target)
-        if truth._data.dtype is not values.dtype:
-            truth = Tensor(truth, dtype=values.dtype)
+        truth: Tensor = target
+        if not isinstance(target, Tensor) or target._data.dtype is not values.dtype:
+            truth = Tensor(target, dtype=values.dtype)
         shape, data = values.shape, truth._data
         if data.shape != shape or not shape:
             self.check_shapes(shape, data.shape)

@@ -56,16 +56,24 @@ _DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 def _floating(dtype: Any) -> np.dtype[Any]:
     """`dtype` if it is one that a tensor can have."""
-    wanted: np.dtype[Any] = np.dtype(dtype)
-    if wanted not in _DTYPES:
-        raise ShapeError(f"the dtype of a tensor is float32 or float64, not {wanted}")
-    return wanted
+    wanted = np.dtype(dtype)
+    for known in _DTYPES:
+        if wanted == known:
+            return known
+    raise ShapeError(f"the dtype of a tensor is float32 or float64, not {wanted}")
+
+
+def native(array: Array) -> Array:
+    """`array` with NumPy's own dtype object, unlike unpickled ones: dtypes are compared by it."""
+    if array.dtype in _DTYPES and not any(array.dtype is known for known in _DTYPES):
+        return array.view(_floating(array.dtype))
+    return array
 
 
 def _float_array(data: Any, dtype: Any) -> Array:
     """`data` as a floating array: float32 unless it is float64 already or a dtype is asked for."""
     if dtype is None and type(data) is np.ndarray and data.dtype in _DTYPES:
-        return data
+        return native(data)
     if isinstance(data, Tensor):
         data = data._data
     try:
@@ -151,6 +159,11 @@ class Tensor:
         attributes, slots = state
         leaf = {"_depth": min(self._depth, 1), "_function": None, "_record": None}
         return attributes, slots | leaf
+
+    def __setstate__(self, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+        attributes, slots = state
+        for name, value in {**slots, **(attributes or {})}.items():
+            setattr(self, name, native(value) if isinstance(value, np.ndarray) else value)
 
     # What it holds --------------------------------------------------------------------------
 

@@ -137,7 +137,13 @@ _TANH, _SILU, _SOFTPLUS, _SIN = F.Tanh(), F.SiLU(), F.Softplus(), F.Sin()
 
 
 class Activation(Module):
-    """Base of the activations: a module without parameters that applies one function."""
+    """Base of the activations: a module without parameters that applies one function.
+
+    >>> class Double(Activation):
+    ...     name, function = "double", staticmethod(lambda x: 2 * x)
+    >>> Double()([1.0, 2.0])
+    Tensor([2., 4.], from=multiply)
+    """
 
     name: ClassVar[str]
     function: ClassVar[Callable[..., Tensor]]
@@ -145,16 +151,22 @@ class Activation(Module):
     def __init__(self, **options: Any) -> None:
         self.options = options
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "function" in vars(cls) and "operation" not in vars(cls):
+            cls.operation = None  # type: ignore[assignment, method-assign]
+
     @property
-    def operation(self) -> F.Function:
-        """The function with its options, as an operation of the graph."""
-        raise NotImplementedError
+    def operation(self) -> F.Function | None:
+        """The function with its options as one operation of the graph, where it is one."""
+        return None
 
     @remembers
     def forward(self, x: Any) -> Tensor:
         if not isinstance(x, Tensor):
             x = as_input(x)
-        y = apply(self.operation, x)
+        operation = self.operation
+        y = type(self).function(x, **self.options) if operation is None else apply(operation, x)
         self._last_call = (x, y)
         return y
 
@@ -170,7 +182,7 @@ class Activation(Module):
                 "call it, and then backward(grad)"
             )
         y = self(x.data if isinstance(x, Tensor) else x)
-        return self.backward(np.ones(y.shape))
+        return np.asarray(self.backward(np.ones(y.shape)))
 
     def _describe(self) -> str:
         return ", ".join(f"{name}={value}" for name, value in self.options.items())
@@ -286,9 +298,6 @@ class Identity(Activation):
     """x itself as a module."""
 
     name, function = "identity", identity
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x
 
 
 ACTIVATIONS: Mapping[str, type[Activation]] = MappingProxyType({

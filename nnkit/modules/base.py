@@ -22,7 +22,7 @@ from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
 from ..functions.base import current_kernels
 from ..tensor import Parameter, Tensor, no_grad
-from .calls import remembering
+from .calls import does_remember, remembering
 
 if TYPE_CHECKING:
     from ..serialization import PathOrFile
@@ -61,10 +61,10 @@ class Module:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if not hasattr(cls.forward, "remembers"):
+        if not does_remember(cls.forward):
             cls.forward = remembering(cls.forward)  # type: ignore[method-assign]
         # Calling is `forward` itself, which saves a call, unless a class says otherwise.
-        if cls.__call__ is Module.__call__ or hasattr(cls.__call__, "remembers"):
+        if cls.__call__ is Module.__call__ or does_remember(cls.__call__):
             cls.__call__ = cls.forward  # type: ignore[method-assign]
 
     def forward(self, *inputs: Any) -> Any:
@@ -74,8 +74,11 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         return self.forward(*inputs, **options)
 
-    def backward(self, grad_output: ArrayLike | None = None) -> Array:
+    def backward(self, grad_output: ArrayLike | None = None) -> Array | None:
         """Gradients of the last call: sets those of the parameters, returns dL/dinput.
+
+        It is None where the input was a tensor that requires no gradient: what was computed of
+        it without parameters is in no graph. Arrays are taken as inputs that require one.
 
         Args:
             grad_output: dL/doutput, of the output's shape; may be left out where the output is
@@ -108,6 +111,8 @@ class Module:
                 towards_input = gradient
             else:
                 tensor._grad = gradient
+        if not x.requires_grad:
+            return None
         return np.zeros_like(x._data) if towards_input is None else towards_input
 
     # Parameters and children ----------------------------------------------------------------

@@ -28,14 +28,16 @@ def remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
     takes_lists = not forward.__module__.startswith("nnkit.")  # our own take one tensor each
 
     def of_any(self: Module, *inputs: Any, **options: Any) -> Any:
-        if not inputs:
-            if first not in options:
-                return forward(self, **options)
-            inputs = (options.pop(first),)
-        x = inputs[0]
+        by_name = not inputs
+        if by_name and first not in options:
+            return forward(self, **options)
+        x = options.pop(first) if by_name else inputs[0]
         if not isinstance(x, Tensor):
             x = as_input(x, takes_lists)
-        output = forward(self, x, *inputs[1:], **options)
+        if by_name:
+            output = forward(self, **{first: x}, **options)
+        else:
+            output = forward(self, x, *inputs[1:], **options)
         self._last_call = (x, output)
         return output
 
@@ -47,14 +49,17 @@ def remembering(forward: Callable[..., Any]) -> Callable[..., Any]:
         return output
 
     wrapped = functools.wraps(forward)(of_x if of_one else of_any)
-    wrapped.remembers = True  # type: ignore[attr-defined]
-    return wrapped
+    return remembers(wrapped)
 
 
 def remembers(forward: _Forward) -> _Forward:
     """Marks a `forward` that does this itself, which saves a call around it."""
-    forward.remembers = True  # type: ignore[attr-defined]
+    forward.remembers = forward  # type: ignore[attr-defined]  # and not a copy of it
     return forward
+
+
+def does_remember(forward: Callable[..., Any]) -> bool:
+    return getattr(forward, "remembers", None) is forward
 
 
 def as_input(x: Any, takes_lists: bool = False) -> Any:

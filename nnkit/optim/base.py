@@ -19,7 +19,7 @@ from ..functions import Array, Kernels
 from ..functions.base import current_kernels
 from ..functions.memory import aligned, view_like
 from ..settings import number
-from ..tensor import Parameter, Tensor
+from ..tensor import Parameter, Tensor, native
 from .page import LENGTH, Page
 
 Numbers = dict[str, Any]
@@ -333,6 +333,10 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view is no view: copied optimizers pack their parameters anew.
         return self.__dict__ | {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ |= state
+        self.flat, self.gradient, self.memory = map(native, (self.flat, self.gradient, self.memory))
 
     def __repr__(self) -> str:
         size = f"{self.flat.size:,} parameters"

@@ -290,3 +290,10 @@ def test_repr_shows_what_is_not_the_default():
     assert repr(nn.MSE()) == "MSE()"
     assert repr(nn.MSE("sum")) == "MSE(reduction='sum')"
     assert "0.5" in repr(nn.Huber(delta=0.5))
+
+
+def test_targets_are_read_in_the_dtype_of_the_predictions():
+    exact = 2**24 + 1  # which float32 does not know
+    prediction = nn.Tensor([float(exact)], dtype=np.float64)
+    for target in (np.array([exact]), [exact], nn.Tensor([exact], dtype=np.float64)):
+        assert nn.MSE()(prediction, target).item() == 0

@@ -1,6 +1,7 @@
 """Layers and networks: against PyTorch, in both calling styles, and as holders of state."""
 
 import copy
+import functools
 import gc
 import pickle
 import weakref
@@ -849,3 +850,56 @@ def test_a_seed_serves_as_a_generator():
         second.reset_parameters(0)
         np.testing.assert_array_equal(first.weight.data, second.weight.data)
     assert nn.Dropout(0.5, generator=3)(np.ones((2, 2))).shape == (2, 2)
+
+
+class TestForwardsOfAllKinds:
+    def test_a_name_only_parameter_is_passed_by_name(self):
+        class Named(nn.Module):
+            def __init__(self):
+                self.layer = nn.Linear(2, 1)
+
+            def forward(self, *, x):
+                return self.layer(x)
+
+        model = Named()
+        assert model(x=np.ones((3, 2))).shape == (3, 1)
+        assert model.backward(np.ones((3, 1))).shape == (3, 2)
+
+    def test_a_wrapped_forward_of_ours_remembers_its_own_result(self):
+        def twice(forward):
+            @functools.wraps(forward)
+            def wrapped(self, x):
+                return 2 * forward(self, x)
+
+            return wrapped
+
+        class Doubled(nn.Linear):
+            forward = twice(nn.Linear.forward)
+
+        model = Doubled(2, 1, init="zeros")
+        model(np.ones((1, 2)))
+        model.backward(np.ones((1, 1)))
+        np.testing.assert_array_equal(model.grad_weights, [[2, 2]])
+
+    def test_another_function_in_an_activation_of_ours_counts(self):
+        class Tripled(nn.ReLU):
+            function = staticmethod(lambda x: x * 3)
+
+        np.testing.assert_array_equal(Tripled()([-1.0]).data, [-3])
+
+    def test_there_is_no_gradient_to_an_input_that_requires_none(self):
+        class Residual(nn.Module):
+            def __init__(self):
+                self.layer = nn.Linear(2, 2, init="zeros")
+
+            def forward(self, x):
+                return x * 2 + self.layer(x)
+
+        model, one = Residual(), np.ones((1, 2), np.float32)
+        model(Tensor(one))
+        assert model.backward(one) is None
+        weights = model.layer.grad_weights.copy()
+        for x in (one, Tensor(one, requires_grad=True)):
+            model(x)
+            np.testing.assert_array_equal(model.backward(one), [[2, 2]])
+            np.testing.assert_array_equal(model.layer.grad_weights, weights)

@@ -746,3 +746,15 @@ def test_the_power_zero_is_flat_at_zero_too():
     x = leaf(0.0, 2.0)
     (x.reshape(2, 1) ** np.arange(3.0)).sum().backward()
     np.testing.assert_array_equal(x.grad, [1, 5])
+
+
+def test_copies_have_numpys_own_dtypes_by_which_the_fast_ways_are_found():
+    model = nn.Sequential(nn.Linear(2, 3, "tanh"), nn.BatchNorm(3))
+    optimizer = nn.Adam(model.parameters())
+    model, optimizer = pickle.loads(pickle.dumps((model, optimizer)))
+    known = np.dtype(np.float32)
+    assert all(p.data.dtype is known for p in model.parameters())
+    assert optimizer.flat.dtype is known
+    data = pickle.loads(pickle.dumps(np.ones(3, np.float32)))
+    tensor = nn.Tensor(data)
+    assert tensor.data.dtype is known and np.shares_memory(tensor.data, data)
