@@ -121,10 +121,23 @@ def unit_picture(
     grid: NDArray[Any],
     extent: Extent,
     *,
+    meaning: str = "",
+    of_class: tuple[int, int] = (0, 2),
     input_names: Sequence[str] = INPUT_NAMES,
 ) -> Figure:
-    """What one unit computes over the plane, its largest absolute value in the strongest colour."""
-    image = value_image(grid, largest(grid))
+    """What one unit computes over the plane, its largest absolute value in the strongest colour.
+
+    Args:
+        meaning: "sigmoid" for the probability of the second of two classes, neutral at a half;
+            "softmax" for that of one of several.
+        of_class: which class, of how many.
+    """
+    if meaning == "softmax":
+        image = class_image(np.full(grid.shape, of_class[0]), grid, of_class[1])
+    elif meaning == "sigmoid":
+        image = value_image(grid - 0.5, 0.5)
+    else:
+        image = value_image(grid, largest(grid))
     traces = [_unseen_values(grid, extent)]
     plane = _plane(image, grid.shape, extent, input_names, opacity=1)
     return {"data": traces, "layout": plane}

@@ -144,8 +144,16 @@ def change(**settings: Any) -> None:
 
 def edit(title: str, do: Callable[[], None], undo: Callable[[], None]) -> None:
     """Do something to the current network that can be undone."""
+    now = experiment()
     do()
-    record(Edit(title, undo, do))
+    epoch = now.epoch
+
+    def back() -> None:
+        undo()
+        if now.epoch != epoch:
+            session().notice = f"Undone: {title}. What was trained since then stays."
+
+    record(Edit(title, back, do))
 
 
 def use_task(task: str) -> None:

@@ -19,9 +19,9 @@ _PRIMARY: dict[str, Any] = {"type": "primary", "shortcut": "t", "width": 120}
 
 
 def layer_row() -> None:
-    """Units and activation of every hidden layer, in one row; more layers scroll sideways."""
+    """Units and activation of every hidden layer, one after the other."""
     layers = state.experiment().config.layers
-    with st.container(horizontal=True, wrap=False, gap="xsmall", vertical_alignment="center"):
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         _button("remove_layer", "Layer", "remove", editing.remove_layer, disabled=not layers)
         full = len(layers) == MAX_LAYERS
         _button("add_layer", "Layer", "add", editing.add_layer, disabled=full)
@@ -35,7 +35,8 @@ def layer_row() -> None:
             "them. Weights that still have a place are kept."
         )
         for i, layer in enumerate(layers):
-            _layer(i, layer)
+            with st.container(horizontal=True, wrap=False, gap="xxsmall", width="content"):
+                _layer(i, layer)
 
 
 def _layer(i: int, layer: LayerConfig) -> None:

@@ -27,11 +27,11 @@ _BELOW = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def feature_title(name: str) -> str:
-    """A feature as it is written: x₁² for x1^2, sin x₁ for sin(x1). Other names stay."""
+    """A feature as it is written: x₁² for x1^2, sin πx₁ for sin(x1). Other names stay."""
     if not _FEATURE.fullmatch(name):
         return name
     name = re.sub(r"x(\d+)", lambda place: "x" + place[1].translate(_BELOW), name)
-    return name.replace("^2", "²").replace("*", "").replace("sin(", "sin ").rstrip(")")
+    return name.replace("^2", "²").replace("*", "").replace("sin(", "sin π").rstrip(")")
 
 
 def reach(experiment: Experiment) -> float | None:
@@ -138,7 +138,12 @@ def unit_figure(experiment: Experiment, layer: int, unit: int) -> Figure:
     values = experiment.unit_grids(RESOLUTION, reach(experiment))[layer][unit]
     names = input_names(experiment)
     if values.ndim == 2:
-        return figures.unit_picture(values, extent(experiment), input_names=names)
+        last = layer == len(experiment.config.layers)
+        return figures.unit_picture(
+            values, extent(experiment), input_names=names,
+            meaning=experiment.predictor.output if last else "",
+            of_class=(unit, len(experiment.data.class_names)),
+        )  # fmt: skip
     x = np.linspace(*extent(experiment)[:2], RESOLUTION, dtype=np.float32)
     nothing = (np.empty((0, 1)), np.empty(0))
     return figures.regression_curve(

@@ -34,5 +34,5 @@ def test_axes_are_chosen_and_never_the_same() -> None:
 
 def test_features_are_written_as_in_mathematics() -> None:
     names = ("x1", "x12", "x2^2", "x1*x2", "sin(x1)", "sin(height)", "a*b", "x")
-    titles = ("x₁", "x₁₂", "x₂²", "x₁x₂", "sin x₁", "sin(height)", "a*b", "x")
+    titles = ("x₁", "x₁₂", "x₂²", "x₁x₂", "sin πx₁", "sin(height)", "a*b", "x")
     assert tuple(map(feature_title, names)) == titles

@@ -15,7 +15,9 @@ from streamlit.testing.v1 import AppTest
 from nnkit.config import ExperimentConfig, LayerConfig, recommended
 from nnkit.datasets import Dataset
 from nnkit.experiment import Experiment
+from pages.parts import views
 from pages.parts.link import PARAMETER, decode, encode
+from pages.parts.pictures import class_image, value_image
 from pages.parts.status import advice, score_text
 
 
@@ -362,6 +364,21 @@ def test_typed_weights_and_biases_are_undoable():
     assert current(app).network.biases()[2][0] == before().network.biases()[2][0]
 
 
+def test_undo_of_a_bias_says_that_what_was_trained_since_stays():
+    def script():
+        from pages.parts import editing, state
+
+        if not state.experiment().epoch:
+            editing.set_bias(0, 0, 3.0)
+            state.step()
+            state.undo()
+
+    app = AppTest.from_function(script, default_timeout=30).run()
+    assert current(app).epoch == 1 and current(app).network.biases()[0][0] == 0
+    said = app.session_state["session"].notice
+    assert said == "Undone: a bias. What was trained since then stays."
+
+
 def test_silencing_keeps_epoch_and_weights():
     after = current(event("silence", layer=1, unit=0, silenced=True))
     assert after.silenced == {(1, 0)}
@@ -403,6 +420,21 @@ def test_a_selected_unit_is_shown_with_what_goes_into_it(page):
     page.app.session_state["session"].selected = (2, 0)
     page.app.run()
     assert page.plot("unit")[0]["label"] == "Output over the inputs"
+
+
+@pytest.mark.parametrize("name", ["xor", "blobs", "plane"])
+def test_an_output_shown_large_has_the_colours_of_its_tile(name):
+    experiment = Experiment(recommended(name).replace(samples=60))
+    experiment.step()
+    layer = len(experiment.config.layers)
+    large = views.unit_figure(experiment, layer, 0)["layout"]["images"][0]["source"]
+    grid = experiment.unit_grids(views.RESOLUTION, views.reach(experiment))[layer][0]
+    if name == "plane":
+        assert large == value_image(grid, float(np.abs(grid).max()))
+    elif name == "xor":
+        assert large == value_image(grid - 0.5, 0.5)
+    else:
+        assert large == class_image(np.zeros(grid.shape, int), grid, 4)
 
 
 @pytest.mark.parametrize("unit, press", [((1, 1), "remove_layer"), ((2, 0), "remove_layer")])

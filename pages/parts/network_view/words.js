@@ -5,13 +5,13 @@ import { codesOf } from "./frame.js"
 const escapeHtml = (text) =>
   text.replace(/[&<>"]/g, (sign) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[sign])
 
-/** A feature's name as HTML: x1*x2 becomes x₁x₂, x1^2 becomes x₁². */
+/** A feature's name as HTML: x1*x2 becomes x₁x₂, x1^2 becomes x₁², sin(x1) is sin πx₁. */
 export const pretty = (name) =>
   escapeHtml(name)
     .replace(/\bx(\d+)\b/g, "x<sub>$1</sub>")
     .replace(/\^(\d+)/g, "<sup>$1</sup>")
     .replace(/\*/g, "")
-    .replace(/\b(sin|cos)\((.*?)\)/g, "$1 $2")
+    .replace(/\bsin\((.*?)\)/g, "sin π$1")
 
 /** Three significant digits, a real minus sign, no noise. */
 export function number(value) {
