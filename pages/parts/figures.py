@@ -52,6 +52,7 @@ Points = tuple[NDArray[Any], NDArray[Any]]
 
 INPUT_NAMES = ("x₁", "x₂")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "star", "hexagon")
+SIGNS = "●■◆▲★⬢"  # the same in text
 MAX_POINTS = 1500
 UNIFIED_HOVER = {
     "unifiedhovertitle": {"text": "epoch %{x:d}"},
@@ -93,7 +94,23 @@ def decision_boundary(
     image = class_image(likeliest(grid), confidence, grid.shape[2])
     traces = [_unseen_classes(grid, extent, names)]
     traces += _class_points(train, names) + _class_points(test, names, hollow=True)
-    return {"data": traces, "layout": _plane(image, grid.shape, extent, input_names)}
+    plane = _plane(image, grid.shape, extent, input_names)
+    return {"data": traces, "layout": plane | {"annotations": [_key(class_names)]}}
+
+
+def _key(class_names: Sequence[str]) -> dict[str, Any]:
+    """Which colour and shape is which class, beside the name of the horizontal axis."""
+    parts = [
+        f'<span style="color:{colour}">{sign}</span> {safe_text(name, 12)}'
+        for colour, sign, name in zip(CLASSES, SIGNS, class_names)  # noqa: B905 (there may be more)
+    ]
+    if len(class_names) > len(parts):
+        parts.append(f"and {len(class_names) - len(parts)} more")
+    place = {"xref": "x domain", "yref": "y domain", "x": 1, "y": 0, "yshift": -17}
+    return note(
+        "class " + " \u2002".join(parts), **place, xanchor="right", yanchor="top",
+        font={"size": 11, "color": MUTED},
+    )  # fmt: skip
 
 
 def regression_surface(
