@@ -142,8 +142,8 @@ class Predictor:
         """All arrays by name: the network's state, and standardization."""
         arrays = self.network.state_dict()
         if self.standardizer is not None:
-            arrays["standardizer.mean"] = np.asarray(self.standardizer.mean)
-            arrays["standardizer.scale"] = np.asarray(self.standardizer.scale)
+            arrays["standardizer.mean"] = self.standardizer.mean
+            arrays["standardizer.scale"] = self.standardizer.scale
         return arrays
 
     def description(self, epoch: int) -> dict[str, Any]:

@@ -106,18 +106,29 @@ class Standardizer:
     def __init__(
         self, mean: npt.ArrayLike | None = None, scale: npt.ArrayLike | None = None
     ) -> None:
-        self.mean = None if mean is None else np.array(mean, dtype=np.float64)
-        self.scale = None if scale is None else np.array(scale, dtype=np.float64)
-        if self.mean is None and self.scale is None:
+        self._fitted: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+        if mean is None and scale is None:
             return
-        if self.mean is None or self.scale is None:
+        if mean is None or scale is None:
             raise ConfigError("scale", "mean and scale are given together or not at all")
-        if self.mean.ndim != 1 or self.mean.shape != self.scale.shape:
+        middle, width = np.array(mean, np.float64), np.array(scale, np.float64)
+        if middle.ndim != 1 or middle.shape != width.shape:
             raise ShapeError(
-                f"mean and scale must both be (d,), got {self.mean.shape} and {self.scale.shape}"
+                f"mean and scale must both be (d,), got {middle.shape} and {width.shape}"
             )
-        if not (np.isfinite([self.mean, self.scale]).all() and (self.scale > 0).all()):
+        if not (np.isfinite([middle, width]).all() and (width > 0).all()):
             raise DataError("mean must be finite, and scale finite and above 0")
+        self._fitted = middle, width
+
+    @property
+    def mean(self) -> npt.NDArray[Any]:
+        """What is taken away from each column."""
+        return self._of_fit()[0]
+
+    @property
+    def scale(self) -> npt.NDArray[Any]:
+        """What each column is divided by."""
+        return self._of_fit()[1]
 
     def fit(self, inputs: npt.ArrayLike) -> Standardizer:
         """Takes mean and (population) standard deviation of each column of (n, d) inputs.
@@ -136,30 +147,36 @@ class Standardizer:
         # Rounding can give a constant column a tiny deviation, so equality decides. A deviation
         # that is 0 all the same belongs to values that differ too little to be scaled.
         scale[(array == array[0]).all(axis=0) | (scale == 0.0)] = 1.0
-        self.mean, self.scale = mean, scale
+        self._fitted = mean, scale
         return self
 
     def transform(self, inputs: npt.ArrayLike) -> npt.NDArray[Any]:
         """(x - mean) / scale, computed in float64; float32 inputs give a float32 result."""
         array, mean, scale = self._fitting(inputs)
-        return ((array - mean) / scale).astype(array.dtype, copy=False)
+        scaled: npt.NDArray[Any] = (array - mean) / scale
+        return scaled.astype(array.dtype, copy=False)
 
     def inverse(self, inputs: npt.ArrayLike) -> npt.NDArray[Any]:
         """x · scale + mean: undoes `transform`."""
         array, mean, scale = self._fitting(inputs)
-        return (array * scale + mean).astype(array.dtype, copy=False)
+        back: npt.NDArray[Any] = array * scale + mean
+        return back.astype(array.dtype, copy=False)
+
+    def _of_fit(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        if self._fitted is None:
+            raise DataError("the standardizer has no mean and scale yet: call fit first")
+        return self._fitted
 
     def _fitting(
         self, inputs: npt.ArrayLike
-    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        if self.mean is None or self.scale is None:
-            raise DataError("the standardizer has no mean and scale yet: call fit first")
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+        mean, scale = self._of_fit()
         array = np.asarray(inputs)
         if array.dtype.kind != "f":
             array = array.astype(np.float64)
-        if array.ndim != 2 or array.shape[1] != len(self.mean):
-            raise ShapeError(f"inputs must be (samples, {len(self.mean)}), got {array.shape}")
-        return array, self.mean, self.scale
+        if array.ndim != 2 or array.shape[1] != len(mean):
+            raise ShapeError(f"inputs must be (samples, {len(mean)}), got {array.shape}")
+        return array, mean, scale
 
 
 def split(
