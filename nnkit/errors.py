@@ -22,13 +22,18 @@ class ConfigError(NnkitError, ValueError):
         field: the name of the setting, as it is spelled in the configuration.
         message: what is wrong with it and what is allowed.
 
-    >>> str(ConfigError("units", "must be from 1 to 64, got 0"))
-    'units: must be from 1 to 64, got 0'
+    Attributes:
+        field, message: as given, for those who name the setting in another way.
+
+    >>> error = ConfigError("units", "must be from 1 to 64, got 0")
+    >>> str(error), error.field, error.message
+    ('units: must be from 1 to 64, got 0', 'units', 'must be from 1 to 64, got 0')
     """
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field}: {message}")
         self.field = field
+        self.message = message
 
 
 class DataError(NnkitError, ValueError):

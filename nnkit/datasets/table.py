@@ -135,7 +135,7 @@ class CsvTable:
         Raises:
             DataError: a value that is not a finite number, with its line and column; fewer
                 than two complete rows; one class only; more than 50 classes; the same target,
-                or the same inputs, in every row.
+                or the same inputs, in every row; no column of numbers to be an input.
             ConfigError: a column that is not there, a target among the inputs, an unknown task.
 
         >>> from nnkit.datasets import read_table
@@ -190,20 +190,20 @@ class CsvTable:
                     known = ", ".join(self.names)
                     raise ConfigError(field, f"must be from the columns {known}, got {name!r}")
         target = target or self.names[-1]
+        numbers = [c.name for c in self.columns if c.name != target and c.kind == "number"]
+        if not inputs and not numbers:
+            raise DataError("no other column holds numbers; inputs must be numbers")
         if inputs is not None:
             if not inputs or len(set(inputs)) != len(inputs) or target in inputs:
                 raise ConfigError(
                     "inputs", f"must name at least one column, each once, and not {target!r}"
                 )
             return target, list(inputs)
-        chosen = [c.name for c in self.columns if c.name != target and c.kind == "number"]
-        if not chosen:
-            raise DataError("there is no column of numbers to use as an input")
         for column in self.columns:
             if column.name != target and column.kind != "number":
                 what = "holds text" if column.kind == "text" else "is empty"
                 notes.append(f"Column {_shown(column.name)} {what} and was not used.")
-        return target, chosen
+        return target, numbers
 
     def _require_numbers(self, name: str) -> None:
         column = self[name]

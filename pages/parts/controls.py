@@ -25,9 +25,10 @@ from nnkit.settings import (
     Number,
 )
 from pages.parts import session, state, views
-from pages.parts.texts import sentence
+from pages.parts.texts import in_words, sentence, title
 
-LIVE, REBUILDS = ":material/bolt:", ":material/restart_alt:"
+#: Signs beside a title, for when a field acts. As text: screen readers would spell an icon's name.
+LIVE, REBUILDS = "↯", "↻"
 
 _OPTIMIZERS = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "adagrad": "AdaGrad",
@@ -45,7 +46,7 @@ def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
         with state.session().lock:
             do(*values, **named)
     except NnkitError as error:
-        state.refuse(error)
+        state.refuse(in_words(error))
         st.toast(sentence(error), icon=":material/block:")
 
 
@@ -81,30 +82,41 @@ def _field(name: str) -> dict[str, Any]:
     return bind(name, value, lambda chosen: state.change(**{name: chosen}))
 
 
-def _label(title: str, name: str) -> str:
-    return f"{title} {LIVE if name in LIVE_FIELDS else REBUILDS}"
+def _label(name: str, words: str = "") -> str:
+    """The title of a field with the sign for when it acts."""
+    return f"{words or title(name)} {_sign(name)}"
 
 
-def _number(title: str, name: str, help: str, *, step: float, **options: Any) -> None:
+def _help(text: str, name: str = "") -> str:
+    """What a field is for, and when it acts."""
+    when = "Acts at once." if name in LIVE_FIELDS else "Starts training again."
+    return f"{text} {_sign(name)} {when}"
+
+
+def _sign(name: str) -> str:
+    return LIVE if name in LIVE_FIELDS else REBUILDS
+
+
+def _number(name: str, help: str, *, step: float) -> None:
     """A number input for a field of the configuration."""
     limits, kind = LIMITS[name], int if LIMITS[name].whole else float
     st.number_input(
-        _label(title, name),
+        _label(name),
         kind(limits.low),
         kind(limits.high),
         kind(getattr(state.experiment().config, name)),  # what an emptied field goes back to
         step=kind(step),
         format="%d" if limits.whole else "%g",
-        help=help,
+        help=_help(help, name),
         **_field(name),
-        **options,
     )
 
 
-def _slider(title: str, name: str, help: str, **options: Any) -> None:
+def _slider(name: str, help: str, **options: Any) -> None:
     limits = LIMITS[name]
     low, high = float(limits.low), float(limits.high)
-    st.slider(_label(title, name), low, high, step=0.05, help=help, **_field(name), **options)
+    said = _help(help, name)
+    st.slider(_label(name), low, high, step=0.05, help=said, **_field(name), **options)
 
 
 def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
@@ -117,16 +129,15 @@ def _settings(owner: str, table: Mapping[str, Mapping[str, Number]]) -> None:
 
     for name, number in table[getattr(config, owner)].items():
         bound = bind(f"{owner}_{name}", values[name], do(name))
-        title, help = number.title or name, number.help
         kind = int if number.whole else float
         st.number_input(
-            f"{title} {REBUILDS}",
+            _label("", number.title or name),
             kind(number.low),
             kind(number.high),
             kind(values[name]),
             step=kind(1) if number.whole else 0.001 if number.default > 0.95 else 0.01,
             format="%d" if number.whole else "%g",
-            help=help,
+            help=_help(number.help),
             **bound,
         )
 
@@ -150,23 +161,30 @@ def data_group() -> None:
     _dataset()
     left, right = st.columns(2, gap="small")
     with left:
-        _number("Samples", "samples", "More samples show the shape better and slow each epoch.",
-                step=100, disabled=own)  # fmt: skip
-        _slider("Noise", "noise", _noise_help(), disabled=own)
+        if own:
+            _own_samples(len(now.data))
+        else:
+            _number("samples", "More samples show the shape better and slow each epoch.", step=100)
+            _slider("noise", _noise_help())
     with right:
-        _number("Data seed", "data_seed", "Another seed draws other points from the same shape.",
-                step=1)  # fmt: skip
-        _slider("Train share", "train_fraction",
-                "The share of the samples to learn from; the rest only tests.")  # fmt: skip
+        _number("data_seed", "Another seed draws other points from the same shape.", step=1)
+        _slider("train_fraction", "The share of the samples to learn from; the rest only tests.")
     available = feature_names(now.data.inputs.shape[1])
     st.pills(
-        _label("Features", "features"),
+        _label("features"),
         available,
         selection_mode="multi",
         format_func=views.feature_title,
-        help="What the network is given; a fitting feature can replace whole layers.",
+        help=_help("What the network is given; a fitting feature can replace whole layers."),
         **bind("features", list(config.features), _use_features),
     )
+
+
+def _own_samples(count: int) -> None:
+    """How many samples the visitor's own data have, which only other data can change."""
+    st.session_state["own_samples"] = count
+    help = "All samples of your data; the Data page takes others."
+    st.number_input(title("samples"), step=1, key="own_samples", help=help, disabled=True)
 
 
 def _dataset() -> None:
@@ -179,22 +197,24 @@ def _dataset() -> None:
     columns = st.columns([2, 1] if settings else 1, gap="small")
     with columns[0]:
         st.selectbox(
-            _label("Data set", "dataset"),
+            _label("dataset"),
             names,
-            format_func=lambda name: custom[1] if name == CUSTOM and custom else _title(name),
-            help=info.teaches if info else "Your own data, from the Data page.",
+            format_func=lambda name: (
+                custom[1] if name == CUSTOM and custom else _dataset_title(name)
+            ),
+            help=_help(info.teaches if info else "Your own data, from the Data page."),
             **bind("dataset", now.config.dataset, state.use_dataset),
         )
     for setting in settings:
         with columns[1]:
             value = now.config.dataset_settings[setting.name]
             st.number_input(
-                f"{setting.title} {REBUILDS}",
+                _label("", setting.title),
                 setting.minimum,
                 setting.maximum,
                 value,
                 step=1,
-                help="Each class gets an output of its own.",
+                help=_help("Each class gets an output of its own."),
                 **bind(
                     f"dataset_{setting.name}",
                     value,
@@ -203,7 +223,7 @@ def _dataset() -> None:
             )
 
 
-def _title(name: str) -> str:
+def _dataset_title(name: str) -> str:
     return DATASETS[name].title if name in DATASETS else name
 
 
@@ -221,15 +241,17 @@ def _more_data() -> None:
     config = state.experiment().config
     classes = config.task == "classification" and config.dataset != CUSTOM
     st.toggle(
-        _label("Standardize inputs", "standardize"),
-        help="Brings each feature to mean 0 and deviation 1, as fitted on the training data.",
+        _label("standardize"),
+        help=_help(
+            "Brings each feature to mean 0 and deviation 1, as fitted on the training data."
+        ),
         **_field("standardize"),
     )
-    _slider("Class imbalance", "imbalance", "Makes one class rare: accuracy flatters then.",
+    _slider("imbalance", "Makes one class rare: accuracy flatters then.",
             disabled=not classes)  # fmt: skip
-    _slider("Label noise", "label_noise", "Gives this share of the points a wrong class.",
+    _slider("label_noise", "Gives this share of the points a wrong class.",
             disabled=not classes)  # fmt: skip
-    _slider("Outliers", "outliers", "Throws this share of the points far off.",
+    _slider("outliers", "Throws this share of the points far off.",
             disabled=config.dataset == CUSTOM)  # fmt: skip
 
 
@@ -241,32 +263,32 @@ def training_group() -> None:
     config = state.experiment().config
     losses = [name for name, rule in LOSS_RULES.items() if rule.task == config.task]
     st.selectbox(
-        _label("Loss", "loss"),
+        _label("loss"),
         losses,
         format_func=lambda name: LOSS_RULES[name].title,
-        help=f"What training makes small. {LOSS_RULES[config.loss].help}",
+        help=_help(f"What training makes small. {LOSS_RULES[config.loss].help}"),
         **_field("loss"),
     )
     left, right = st.columns(2, gap="small")
     with left:
         st.selectbox(
-            _label("Optimizer", "optimizer"),
+            _label("optimizer"),
             list(OPTIMIZER_SETTINGS),
             format_func=lambda name: _OPTIMIZERS.get(name, name),
-            help="How gradients become steps; Adam fits the step to each weight.",
+            help=_help("How gradients become steps; Adam fits the step to each weight."),
             **bind("optimizer", config.optimizer, _use_optimizer),
         )
-        _number("Batch size", "batch_size",
+        _number("batch_size",
                 "Samples for each step: small batches take more, noisier steps.",
                 step=8)  # fmt: skip
-        _number("L1", "l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
+        _number("l1", "Pulls weights to exactly zero, so few links stay.", step=0.0005)
     with right:
-        _number("Learning rate", "learning_rate",
+        _number("learning_rate",
                 "The size of each step: too small is slow, too large never settles.",
                 step=0.005)  # fmt: skip
-        _number("Weights seed", "init_seed", "Another seed starts from other random weights.",
+        _number("init_seed", "Another seed starts from other random weights.",
                 step=1)  # fmt: skip
-        _number("L2", "l2", "Keeps weights small, so the boundary stays smooth.", step=0.0005)
+        _number("l2", "Keeps weights small, so the boundary stays smooth.", step=0.0005)
 
 
 def _use_optimizer(name: str) -> None:
@@ -297,7 +319,7 @@ def popovers() -> None:
             _more_data()
         with st.popover("Optimizer", help="Settings of the optimizer"):
             _settings("optimizer", OPTIMIZER_SETTINGS)
-            _number("Gradient clipping", "clip_norm",
+            _number("clip_norm",
                     "Shortens longer gradients to this length; 0 for never.", step=0.5)  # fmt: skip
             _schedule()
         with st.popover("Start, stop", help="First weights, and the end"):
@@ -307,10 +329,10 @@ def popovers() -> None:
 def _schedule() -> None:
     config = state.experiment().config
     st.selectbox(
-        _label("Schedule", "schedule"),
+        _label("schedule"),
         list(SCHEDULE_SETTINGS),
         format_func=lambda name: name.replace("_", " ").capitalize(),
-        help="How the learning rate changes with the epochs.",
+        help=_help("How the learning rate changes with the epochs."),
         **bind("schedule", config.schedule, _use_schedule),
     )
     _settings("schedule", SCHEDULE_SETTINGS)
@@ -318,14 +340,14 @@ def _schedule() -> None:
 
 def _start_and_stop() -> None:
     st.selectbox(
-        _label("First weights", "init"),
+        _label("init"),
         ["auto", *INITIALIZERS],
         format_func=lambda name: name.replace("_", " ").capitalize(),
-        help="How large the random weights are at first; auto suits each activation.",
+        help=_help("How large the random weights are at first; auto suits each activation."),
         **_field("init"),
     )
-    _number("Patience", "patience",
+    _number("patience",
             "Stops after so many epochs without a better test loss; 0 for never.",
             step=10)  # fmt: skip
-    _number("Target score", "target_score",
+    _number("target_score",
             "Stops at this test accuracy (or R²); 0 for never.", step=0.01)  # fmt: skip

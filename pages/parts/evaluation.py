@@ -61,11 +61,7 @@ def measures() -> None:
 
 def _head(experiment: Experiment) -> bool:
     """What the numbers are of; returns whether the charts are to show the test data."""
-    custom, dataset = state.session().custom, experiment.config.dataset
-    if dataset == CUSTOM:
-        title = custom[1] if custom else "Data of your own"
-    else:
-        title = DATASETS[dataset].title
+    title = _data_title(experiment)
     when = f"**Epoch {experiment.epoch:,}**" if experiment.epoch else "**Not trained yet**"
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"{when}, {plain(title)}", width="stretch")
@@ -80,6 +76,13 @@ def _head(experiment: Experiment) -> bool:
             persist_state="session",
         )
     return part != "Train"
+
+
+def _data_title(experiment: Experiment) -> str:
+    custom, dataset = state.session().custom, experiment.config.dataset
+    if dataset == CUSTOM:
+        return custom[1] if custom else "Data of your own"
+    return DATASETS[dataset].title
 
 
 def _table(table: Sequence[Row]) -> None:
@@ -129,8 +132,10 @@ def _classification(
         label = _question(test.data) if test.data.classes > 2 else None
         if label is not None:
             train, test = train.against_rest(label), test.against_rest(label)
+        _forget_threshold(experiment, test)
         threshold = _threshold(test.data.class_names[1]) if test.data.classes == 2 else 0.5
-        _table(rows(train, test, loss=experiment.config.loss, threshold=threshold))
+        table = rows(train, test, loss=experiment.config.loss, threshold=threshold)
+        _table([_at(threshold, *row) for row in table])
         _say(experiment, train, test, threshold)
     shown = test if on_test else train
     with charts:
@@ -138,22 +143,31 @@ def _classification(
         _curves(experiment, shown, threshold)
 
 
+def _at(threshold: float, name: str, meaning: str, *values: str) -> Row:
+    """The row; where its accuracy is not that of the Train page, the threshold tells why."""
+    if name == "Accuracy" and threshold != 0.5:
+        meaning = f"{meaning}, at threshold {threshold:g}"
+    return (name, meaning, *values)
+
+
 def _matrix_and_plane(
     experiment: Experiment, decisions: Decisions, names: Sequence[str], seen: Dataset
 ) -> None:
     left, right = st.columns(2, gap="small", vertical_alignment="center")
-    with left:
-        _title("Confusion matrix", "Rows are the true classes, columns those given. Click a cell: "
-               "its points are ringed on the plane.")  # fmt: skip
     with right:
-        marked = _marked(decisions, names)
+        marked = _marked(names)
+    ringed_rows = _rows(decisions, marked)
+    with left:
+        note = f"{len(ringed_rows):,} ringed" if marked != NOTHING else ""
+        _title("Confusion matrix", "Rows are the true classes, columns those given. Click a cell: "
+               "its points are ringed on the plane.", note)  # fmt: skip
     left, right = _pair()
     cell = marked if isinstance(marked, tuple) else None
     with left:
         figure = evaluation_figures.confusion_matrix(decisions.matrix, names, cell)
         _plot(figure, "matrix", "Confusion matrix", on_click=_mark)
     with right:
-        _plane(experiment, seen, _rows(decisions, marked))
+        _plane(experiment, seen, ringed_rows)
 
 
 def _curves(experiment: Experiment, shown: ClassificationReport, threshold: float) -> None:
@@ -179,6 +193,14 @@ def _question(data: Dataset) -> int | None:
     )
 
 
+def _forget_threshold(experiment: Experiment, report: Report) -> None:
+    """A threshold is for one question: with another data set, or other classes, it is 0.5 again."""
+    about = (_data_title(experiment), report.data.class_names)
+    if st.session_state.get("_threshold_of", about) != about:
+        st.session_state["threshold"] = 0.5
+    st.session_state["_threshold_of"] = about
+
+
 def _threshold(name: str) -> float:
     st.session_state.setdefault("threshold", 0.5)
     return st.slider(
@@ -194,7 +216,7 @@ def _threshold(name: str) -> float:
     )
 
 
-def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
+def _marked(names: Sequence[str]) -> Cell | str:
     """Which points are ringed on the plane."""
     cells = [(i, j) for i in range(len(names)) for j in range(len(names))]
     options: list[Cell | str] = [NOTHING, MISTAKES, *cells]
@@ -202,19 +224,19 @@ def _marked(decisions: Decisions, names: Sequence[str]) -> Cell | str:
         "Ringed on the plane",
         options,
         key="marked",
-        format_func=lambda choice: f"Ringed: {_choice(choice, decisions, names)}",
+        # Without counts: with another label an option is another one, and the choice forgotten.
+        format_func=lambda choice: f"Ringed: {_choice(choice, names)}",
         label_visibility="collapsed",
         persist_state="session",
     )
 
 
-def _choice(choice: Cell | str, decisions: Decisions, names: Sequence[str]) -> str:
+def _choice(choice: Cell | str, names: Sequence[str]) -> str:
     if isinstance(choice, str):
-        return f"{choice} ({len(_rows(decisions, choice)):,})" if choice == MISTAKES else choice
+        return choice
     actual, given = choice
-    count = int(decisions.matrix[actual, given])
     said = "called" if actual != given else "rightly called"
-    return f"{names[actual]} {said} {names[given]} ({count:,})"
+    return f"class {names[actual]} {said} class {names[given]}"
 
 
 def _rows(decisions: Decisions, marked: Cell | str) -> Rows:
@@ -275,6 +297,7 @@ def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
 def _regression(
     experiment: Experiment, train: RegressionReport, test: RegressionReport, on_test: bool
 ) -> None:
+    _forget_threshold(experiment, test)
     shown = test if on_test else train
     worst = np.argsort(-np.abs(shown.residuals))[:WORST]
     numbers, charts = st.columns([4, 7], gap="medium")
@@ -320,8 +343,8 @@ def _pair() -> tuple[DeltaGenerator, DeltaGenerator]:
     return left.container(gap="xsmall"), right.container(gap="xsmall")
 
 
-def _title(title: str, help: str) -> None:
-    st.markdown(f"**{title}**", help=help)
+def _title(title: str, help: str, note: str = "") -> None:
+    st.markdown(f"**{title}** :small[:gray[{note}]]" if note else f"**{title}**", help=help)
 
 
 def _plot(figure: Figure, key: str, label: str, **options: Any) -> None:

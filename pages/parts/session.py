@@ -14,9 +14,10 @@ import streamlit as st
 
 from nnkit.config import CUSTOM, ExperimentConfig
 from nnkit.datasets import Dataset
-from nnkit.errors import NnkitError
+from nnkit.errors import ConfigError, NnkitError
 from nnkit.experiment import Experiment
 from pages.parts import link as links
+from pages.parts.texts import in_words
 
 ECHO_SECONDS, CLICK_SECONDS = 0.4, 1.0
 OWN_DATA_LOST = (
@@ -98,7 +99,10 @@ def about_link(error: NnkitError) -> str:
     """Why a link was not used."""
     if _is_of_own_data(error):
         return "This link is for data of its sender's own, which a link cannot carry."
-    return f"The link in the address bar was not used. {error}."
+    said = in_words(error)
+    if isinstance(error, ConfigError) and error.field in ("link", "config"):  # the link as a whole
+        said = in_words(f"it {error.message}")
+    return f"The link in the address bar was not used. {said}"
 
 
 def experiment() -> Experiment:

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 import re
 
+from nnkit.errors import ConfigError
+from nnkit.settings import OPTIMIZER_SETTINGS, SCHEDULE_SETTINGS
+
+#: What people read for the fields of a configuration that have other names in code.
+_TITLES = {
+    name: number.title
+    for table in (OPTIMIZER_SETTINGS, SCHEDULE_SETTINGS)
+    for numbers in table.values()
+    for name, number in numbers.items()
+} | {
+    "dataset": "Data set",
+    "train_fraction": "Train share",
+    "standardize": "Standardize inputs",
+    "imbalance": "Class imbalance",
+    "init": "First weights",
+    "init_seed": "Weights seed",
+    "clip_norm": "Gradient clipping",
+}
+
 
 def plain(text: object) -> str:
     r"""A text to be shown as it is where Streamlit reads Markdown.
@@ -14,15 +33,36 @@ def plain(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!$~|:&])", r"\\\1", str(text))
 
 
+def title(field: str) -> str:
+    """What people read for a field of the configuration, on its control and in messages.
+
+    >>> title("learning_rate"), title("clip_norm")
+    ('Learning rate', 'Gradient clipping')
+    """
+    words = field.replace("_", " ")
+    return _TITLES.get(field, words[:1].upper() + words[1:])
+
+
+def in_words(error: object) -> str:
+    """An error's message as a sentence, with the title of the setting it is about.
+
+    >>> in_words(ConfigError("train_fraction", "must be a number from 0.05 to 0.95, got 1.0"))
+    'Train share: must be a number from 0.05 to 0.95, got 1.0.'
+    """
+    text = str(error)
+    text = text[:1].upper() + text[1:]
+    if isinstance(error, ConfigError):
+        text = f"{title(error.field)}: {error.message}"
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def sentence(error: object) -> str:
-    r"""An error's message as a sentence, to be shown in the same way.
+    r"""The same, to be shown as it is where Streamlit reads Markdown.
 
     >>> print(sentence(ValueError("line 3: 'x' is not a number")))
     Line 3\: 'x' is not a number\.
     """
-    text = str(error)
-    end = "" if text.endswith((".", "?", "!")) else "."
-    return plain(f"{text[:1].upper()}{text[1:]}{end}")
+    return plain(in_words(error))
 
 
 def shortened(text: str, limit: int) -> str:

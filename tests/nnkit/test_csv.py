@@ -190,7 +190,7 @@ REFUSED = {
     "one class": ("a,k\n1,x\n2,x\n", r"column k holds one class only \(x\)"),
     "same target": ("a,y\n1,1.5\n2,1.5\n", "the target is 1.5 in every row"),
     "same inputs": ("a,b,k\n1,2,x\n1,2,y\n", "every input is the same"),
-    "no numbers": ("a,k\nu,x\nv,y\n", "no column of numbers"),
+    "no numbers": ("a,k\nu,x\nv,y\n", "no other column holds numbers"),
     "same names": ("a,b,a\n1,2,3\n", "line 1, column 3: the name 'a' is taken by column 1"),
     "long row": ("a,b\n1,2\n\n3,4,5\n", "line 4, column 3: this row has 3 values, where .* 2"),
     "short row": ("a,b,c\n1,2,3\n4\n", "line 3, column 2: this row has 1 value, where .* 3"),
@@ -259,6 +259,11 @@ def test_arguments_out_of_range_name_their_field(field, arguments):
     with pytest.raises(ConfigError) as caught:
         read_csv("a,b,k\n1,2,x\n3,4,y\n", **arguments)
     assert caught.value.field == field
+
+
+def test_no_input_where_all_other_columns_are_text_says_so():
+    with pytest.raises(DataError, match="no other column holds numbers; inputs must be numbers"):
+        read_csv("colour,weather,mood\nred,sun,good\nblue,rain,bad\n", inputs=[])
 
 
 def test_regression_on_text_says_where():

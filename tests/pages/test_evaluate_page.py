@@ -50,6 +50,12 @@ def numbers(page, table=0):
     return {name.split(" :small")[0]: values for name, *values in rows}
 
 
+def meaning(page, name):
+    """What the row of a measure says of it."""
+    (said,) = [row[0] for row in page.table[0].value.to_numpy() if row[0].startswith(f"{name} ")]
+    return said
+
+
 def words(page):
     return " ".join(element.value for element in (*page.markdown, *page.caption))
 
@@ -170,6 +176,45 @@ def test_the_threshold_moves_the_numbers():
     assert numbers(page)["Accuracy"][1] == f"{decisions.accuracy:.1%}"
 
 
+def test_accuracy_says_at_which_threshold_it_is_where_that_is_not_the_usual_one():
+    page = show(trained(**BINARY))
+    assert "at threshold" not in meaning(page, "Accuracy")
+    page.slider(key="threshold").set_value(0.95)
+    run(page)
+    assert "at threshold 0\\.95" in meaning(page, "Accuracy")
+    assert "at threshold" not in meaning(page, "Loss")
+
+
+def test_a_threshold_stays_for_the_data_set_and_not_for_another():
+    page = show(trained(**BINARY))
+    page.slider(key="threshold").set_value(0.95)
+    run(page)
+    page.session_state["session"].experiment = trained(5, **BINARY | {"noise": 0.3})
+    assert run(page).slider(key="threshold").value == 0.95
+    page.session_state["session"].experiment = trained(dataset="circle")
+    assert run(page).slider(key="threshold").value == 0.5
+
+
+def test_a_threshold_is_forgotten_with_data_that_have_none():
+    page = show(trained(**BINARY))
+    page.slider(key="threshold").set_value(0.95)
+    run(page)
+    for settings in (PLANE, BINARY):
+        page.session_state["session"].experiment = trained(**settings)
+        run(page)
+    assert page.slider(key="threshold").value == 0.5
+
+
+def test_each_class_against_the_rest_starts_from_the_usual_threshold():
+    page = show(trained(**SEVERAL))
+    page.selectbox(key="question").set_value(2)
+    run(page)
+    page.slider(key="threshold").set_value(0.2)
+    assert run(page).slider(key="threshold").value == 0.2
+    page.selectbox(key="question").set_value(1)
+    assert run(page).slider(key="threshold").value == 0.5
+
+
 def test_one_class_of_several_against_the_rest():
     experiment = trained(**SEVERAL)
     page = show(experiment)
@@ -179,6 +224,26 @@ def test_one_class_of_several_against_the_rest():
     one = evaluate(experiment, experiment.test_data).against_rest(2)
     assert numbers(page)["Recall"][1] == f"{one.at().scores.recall:.1%}"
     assert page.slider(key="threshold").value == 0.5
+
+
+@pytest.mark.parametrize("marked", ["all mistakes", (0, 1)])
+def test_what_is_ringed_stays_when_threshold_or_points_change(marked):
+    experiment = trained(**BINARY)
+    page = show(experiment)
+    options = page.selectbox(key="marked").options
+    assert "Ringed: class 0 called class 1" in options
+    page.selectbox(key="marked").set_value(marked)
+    run(page)
+    page.slider(key="threshold").set_value(0.95)
+    run(page)
+    page.segmented_control(key="evaluated").set_value("Train")
+    run(page)
+    assert page.selectbox(key="marked").value == marked
+    assert page.selectbox(key="marked").options == options
+    decisions = evaluate(experiment, experiment.train_data).at(0.95)
+    mistakes = int((decisions.predicted != decisions.actual).sum())
+    count = mistakes if marked == "all mistakes" else int(decisions.matrix[marked])
+    assert f"{count} ringed" in words(page)
 
 
 def test_marks_for_a_class_that_is_gone_are_taken_away():

@@ -305,16 +305,6 @@ def test_optimizer_and_layer_settings_reach_the_configuration(page):
     assert page.config.optimizer_settings["momentum"] == 0.9
 
 
-def test_controls_are_marked_as_live_or_rebuilding(page):
-    marks = {True: ":material/bolt:", False: ":material/restart_alt:"}
-    for kind in ("number_input", "slider", "selectbox"):
-        for widget in page.app.sidebar.get(kind):
-            live = widget.key in ("learning_rate", "batch_size", "l1", "l2", "clip_norm",
-                                  "patience", "target_score")  # fmt: skip
-            assert widget.label.endswith(marks[live]), widget.key
-            assert widget.help, widget.key
-
-
 # ---- the network view --------------------------------------------------------------------------
 
 
