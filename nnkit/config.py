@@ -142,7 +142,7 @@ use cross_entropy or one_vs_rest
         self._check_combinations()
 
     def _check_dataset(self) -> None:
-        table: dict[str, Number] = {}
+        table: Mapping[str, Number] = {}
         if self.dataset != CUSTOM:
             _choice("dataset", self.dataset, DATASETS)
             info = DATASETS[self.dataset]
@@ -151,10 +151,7 @@ use cross_entropy or one_vs_rest
                 raise ConfigError(
                     "dataset", f"{self.dataset} is for {info.task}; {self.task} takes {fitting}"
                 )
-            table = {
-                s.name: Number(s.default, s.minimum, s.maximum, True, s.title)
-                for s in info.settings
-            }
+            table = info.settings
         settings = _settings("dataset", self.dataset, self.dataset_settings, table)
         object.__setattr__(self, "dataset_settings", settings)
         features = self.features
@@ -317,7 +314,7 @@ def _recipe(info: DatasetInfo) -> ExperimentConfig:
         "bumps": (16, "tanh", 2),
         "ripple": (32, "gelu", 2),
     }.get(info.name, (8, "tanh", 2))
-    settings = {s.name: s.default for s in info.settings}
+    settings = {name: int(number.default) for name, number in info.settings.items()}
     classes = settings.get("classes", settings.get("arms", 2))
     regression = info.task == "regression"
     return ExperimentConfig(

@@ -16,7 +16,7 @@ from nnkit.datasets.prepare import (
     make_features,
     split,
 )
-from nnkit.datasets.synthetic import DATASETS, DatasetInfo, Setting, make_dataset, twospirals
+from nnkit.datasets.synthetic import DATASETS, DatasetInfo, make_dataset, twospirals
 from nnkit.datasets.table import CsvColumn, CsvTable
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "CsvTable",
     "Dataset",
     "DatasetInfo",
-    "Setting",
     "Standardizer",
     "Task",
     "feature_names",

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from nnkit.datasets import shapes
 from nnkit.datasets.dataset import Dataset, Task
 from nnkit.errors import ConfigError
-from nnkit.settings import number, whole_number
+from nnkit.settings import Number, number, whole_number
 
 PLANE = 1.2
 """Half the side of the plane shown: points that noise would carry off it are reflected back."""
@@ -26,17 +26,6 @@ MAX_SAMPLES = 100_000
 MAX_IMBALANCE = 0.95
 MAX_LABEL_NOISE = 0.5
 MAX_OUTLIERS = 0.5
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A whole-number setting of a data set, with its default and limits."""
-
-    name: str
-    title: str
-    default: int
-    minimum: int
-    maximum: int
 
 
 @dataclass(frozen=True)
@@ -54,9 +43,9 @@ class DatasetInfo:
         jitter: standard deviation of the normal noise at noise = 1; of each coordinate in
             classification, of the target in regression. It grows linearly with noise …
         spread: … from this standard deviation at noise = 0.
-        settings: what else `make_dataset` takes for this set.
+        settings: the whole numbers that `make_dataset` also takes for this set, by name.
 
-    >>> DATASETS["arms"].title, DATASETS["arms"].settings[0].name
+    >>> DATASETS["arms"].title, *DATASETS["arms"].settings
     ('Spiral arms', 'arms')
     """
 
@@ -68,7 +57,7 @@ class DatasetInfo:
     source: Callable[..., shapes.FloatArray] = field(repr=False)
     jitter: float
     spread: float = 0.0
-    settings: tuple[Setting, ...] = ()
+    settings: Mapping[str, Number] = field(default_factory=dict)
 
     @property
     def noise_help(self) -> str:
@@ -89,8 +78,8 @@ def _table(*rows: DatasetInfo) -> Mapping[str, DatasetInfo]:
     return MappingProxyType({row.name: row for row in rows})
 
 
-_ARMS = Setting("arms", "Arms", 3, 3, 5)
-_CLASSES = Setting("classes", "Classes", 4, 2, 6)
+_ARMS = MappingProxyType({"arms": Number(3, 3, 5, True, "Arms")})
+_CLASSES = MappingProxyType({"classes": Number(4, 2, 6, True, "Classes")})
 
 DATASETS: Mapping[str, DatasetInfo] = _table(
     DatasetInfo(
@@ -156,7 +145,7 @@ DATASETS: Mapping[str, DatasetInfo] = _table(
         "Several classes in one spiral: softmax draws three to five curved borders.",
         shapes.spiral_arm(turns=0.75),
         jitter=0.15,
-        settings=(_ARMS,),
+        settings=_ARMS,
     ),
     DatasetInfo(
         "blobs",
@@ -167,7 +156,7 @@ DATASETS: Mapping[str, DatasetInfo] = _table(
         shapes.blobs,
         jitter=0.25,
         spread=0.08,
-        settings=(_CLASSES,),
+        settings=_CLASSES,
     ),
     DatasetInfo(
         "sine",
@@ -373,12 +362,11 @@ def onto_plane(points: shapes.FloatArray) -> shapes.FloatArray:
 
 
 def _settings(info: DatasetInfo, given: Mapping[str, Any]) -> dict[str, int]:
-    allowed = {setting.name: setting for setting in info.settings}
     for name in given:
-        if name not in allowed:
-            known = f"only {', '.join(allowed)}" if allowed else "none"
+        if name not in info.settings:
+            known = f"only {', '.join(info.settings)}" if info.settings else "none"
             raise ConfigError(name, f"is no setting of {info.name}, which has {known}")
     return {
-        name: whole_number(name, given.get(name, s.default), s.minimum, s.maximum, floats=False)
-        for name, s in allowed.items()
+        name: whole_number(name, given.get(name, s.default), s.low, s.high, floats=False)
+        for name, s in info.settings.items()
     }

@@ -193,7 +193,7 @@ def _dataset() -> None:
     if custom and custom[0].task == now.config.task:
         names.append(CUSTOM)
     info = DATASETS.get(now.config.dataset)
-    settings = info.settings if info else ()
+    settings = info.settings if info else {}
     columns = st.columns([2, 1] if settings else 1, gap="small")
     with columns[0]:
         st.selectbox(
@@ -205,21 +205,17 @@ def _dataset() -> None:
             help=_help(info.teaches if info else "Your own data, from the Data page."),
             **bind("dataset", now.config.dataset, state.use_dataset),
         )
-    for setting in settings:
+    for name, setting in settings.items():
         with columns[1]:
-            value = now.config.dataset_settings[setting.name]
+            value = now.config.dataset_settings[name]
             st.number_input(
                 _label("", setting.title),
-                setting.minimum,
-                setting.maximum,
+                int(setting.low),
+                int(setting.high),
                 value,
                 step=1,
                 help=_help("Each class gets an output of its own."),
-                **bind(
-                    f"dataset_{setting.name}",
-                    value,
-                    partial(state.use_dataset_setting, setting.name),
-                ),
+                **bind(f"dataset_{name}", value, partial(state.use_dataset_setting, name)),
             )
 
 

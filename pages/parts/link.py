@@ -88,10 +88,14 @@ def _usual_settings(config: ExperimentConfig) -> dict[str, dict[str, float]]:
     """The default settings of the chosen data set, optimizer and schedule."""
     info = DATASETS.get(config.dataset) if config.dataset != CUSTOM else None
     optimizer, schedule = OPTIMIZER_SETTINGS[config.optimizer], SCHEDULE_SETTINGS[config.schedule]
+    tables = {
+        "dataset_settings": info.settings if info else {},
+        "optimizer_settings": optimizer,
+        "schedule_settings": schedule,
+    }
     return {
-        "dataset_settings": {s.name: s.default for s in info.settings} if info else {},
-        "optimizer_settings": {name: number.default for name, number in optimizer.items()},
-        "schedule_settings": {name: number.default for name, number in schedule.items()},
+        kind: {name: number.default for name, number in table.items()}
+        for kind, table in tables.items()
     }
 
 

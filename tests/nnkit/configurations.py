@@ -56,7 +56,7 @@ def configurations(draw: st.DrawFn) -> ExperimentConfig:
         possible: tuple[str, ...] = tuple(f"x{i}" for i in range(1, 8))
     else:
         info = DATASETS[dataset]
-        chosen = {s.name: draw(st.integers(s.minimum, s.maximum)) for s in info.settings}
+        chosen = {name: draw(within(number)) for name, number in info.settings.items()}
         task, classes = info.task, next(iter(chosen.values()), 2)
         possible = feature_names(info.dimensions)
         fields["dataset_settings"] = chosen

@@ -175,10 +175,9 @@ def test_bumps_rise_and_fall_in_the_quarters():
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
 def test_classes_can_be_told_apart_by_the_nearest_neighbour(name):
-    for setting in DATASETS[name].settings or (None,):
-        values = range(setting.minimum, setting.maximum + 1) if setting else (None,)
-        for value in values:
-            chosen = {setting.name: value} if setting else {}
+    for field, setting in (DATASETS[name].settings or {"": None}).items():
+        for value in range(setting.low, setting.high + 1) if setting else (None,):
+            chosen = {field: value} if setting else {}
             train, test = split(make_dataset(name, samples=1000, seed=2, **chosen), 0.8, 2)
             gaps = test.inputs[:, np.newaxis] - train.inputs
             nearest = np.square(gaps).sum(axis=2).argmin(axis=1)

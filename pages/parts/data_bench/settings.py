@@ -28,18 +28,18 @@ def settings(info: DatasetInfo) -> None:
     with st.grid("auto", min_column_width=120, gap="small"):
         _number("Samples", "samples", 100)
         _number("Seed", "data_seed", 1)
-        for setting in info.settings:
+        for name, setting in info.settings.items():
             st.number_input(
                 setting.title,
-                setting.minimum,
-                setting.maximum,
-                config.dataset_settings[setting.name],
+                int(setting.low),
+                int(setting.high),
+                config.dataset_settings[name],
                 step=1,
                 help="Each class gets an output of its own.",
                 **controls.bind(
-                    f"dataset_{setting.name}",
-                    config.dataset_settings[setting.name],
-                    partial(state.use_dataset_setting, setting.name),
+                    f"dataset_{name}",
+                    config.dataset_settings[name],
+                    partial(state.use_dataset_setting, name),
                 ),
             )
         _slider("Noise", "noise", HELP["noise"] + info.noise_help)
