@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from nnkit.config import CUSTOM
+from nnkit.datasets import DATASETS
 from nnkit.errors import NnkitError
 from nnkit.predictor import Predictor
 from pages.parts import state, views
@@ -64,7 +65,7 @@ def describe(predictor: Predictor, name: str) -> str:
     outputs = predictor.network.output.weights.shape[0]
     shape = "–".join(map(str, [*sizes, outputs]))
     trained = f"{epoch:,} epoch{'' if epoch == 1 else 's'}"
-    data = "data of its own" if config.dataset == CUSTOM else config.dataset
+    data = "data of its own" if config.dataset == CUSTOM else DATASETS[config.dataset].title
     return f"{plain(name)}: {shape} on {data}, trained for {trained}."
 
 

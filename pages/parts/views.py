@@ -284,10 +284,10 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
             figure = _regions(values, where, class_names=classes, input_names=names)
             return ringed(figure, np.column_stack((points[:, 0], steps)))
         figure = figures.regression_curve(
-            axis, values, marked, input_name=names[0], output_name="prediction"
+            axis, values, nothing, input_name=names[0], output_name="prediction"
         )
         figure["layout"]["yaxis"]["range"] = padded(np.concatenate((values, answered)))
-        return figure
+        return ringed(figure, np.column_stack((points[:, 0], answered)))
     x2, x1 = np.meshgrid(second, axis, indexing="ij")
     plane = np.zeros((x1.size, dimensions), np.float32)
     if dimensions > 2 and predictor.standardizer is not None:

@@ -164,3 +164,8 @@ def test_one_input_and_more_than_two_have_a_picture_too():
     assert figure["layout"]["yaxis"]["range"] == pytest.approx([bottom, top])
     begin = views.example_points(predictor)
     assert begin.shape == (2, 3) and (np.abs(begin - 5) < 3).all()
+
+
+def test_the_network_is_described_with_the_title_of_its_data():
+    app = opened(recommended("sine").replace(samples=60))
+    assert "on One sine wave, trained for 1 epoch" in " ".join(c.value for c in app.caption)
