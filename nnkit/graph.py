@@ -86,11 +86,11 @@ class Graph:
 
     @cached_property
     def _by_target(self) -> dict[int, tuple[GraphEdge, ...]]:
-        return _sorted(self.edges, attrgetter("target"))
+        return _grouped(self.edges, attrgetter("target"))
 
     @cached_property
     def _by_source(self) -> dict[int, tuple[GraphEdge, ...]]:
-        return _sorted(self.edges, attrgetter("source"))
+        return _grouped(self.edges, attrgetter("source"))
 
     def to_dot(self) -> str:
         """The graph in the language of Graphviz: leaves as boxes, operations as ellipses.
@@ -117,7 +117,7 @@ class Graph:
         return "\n".join([*lines, "}"])
 
 
-def _sorted(
+def _grouped(
     edges: tuple[GraphEdge, ...], end: Callable[[GraphEdge], int]
 ) -> dict[int, tuple[GraphEdge, ...]]:
     """Edges by the node at one of their ends, in their order."""

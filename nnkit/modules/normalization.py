@@ -77,7 +77,7 @@ class BatchNorm(Module):
 
     @running_mean.setter
     def running_mean(self, values: ArrayLike) -> None:
-        self._running_mean[...] = values
+        self.running_mean[...] = values
 
     @property
     def running_var(self) -> Array:
@@ -87,7 +87,7 @@ class BatchNorm(Module):
 
     @running_var.setter
     def running_var(self, values: ArrayLike) -> None:
-        self._running_var[...] = values
+        self.running_var[...] = values
 
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim != 2 or x.shape[1] != self.features:

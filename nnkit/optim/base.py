@@ -191,15 +191,15 @@ class Optimizer:
         """The numbers of this step: worked out for many at once, while the learning rate stays."""
         if self._basis is None or len(self.param_groups) > 1:
             return self._numbers_alone()
-        basis = (float(self.param_groups[0]["lr"]), self._basis(self))
+        rate = float(self.param_groups[0]["lr"])
+        basis = (rate, self._basis(self))
         if basis != self._page_basis:  # perhaps it changes at every step: not worth a page yet
             self._page_basis, self._page = basis, None
             return self._numbers_alone()
         page = self._page
         if page is None or not 0 <= self.steps - page.first < LENGTH:
             steps = np.arange(self.steps, self.steps + LENGTH, dtype=np.float64)
-            columns = self.numbers(self.option("lr"), steps)
-            page = self._page = Page(self.steps, columns, self.flat.dtype)
+            page = self._page = Page(self.steps, self.numbers(rate, steps), self.flat.dtype)
         return page.at(self.steps)
 
     def _numbers_alone(self) -> Numbers:

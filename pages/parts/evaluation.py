@@ -11,8 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from streamlit.delta_generator import DeltaGenerator
 
-from nnkit.config import CUSTOM
-from nnkit.datasets import DATASETS, Dataset
+from nnkit.datasets import Dataset
 from nnkit.errors import NnkitError
 from nnkit.evaluation import (
     ClassificationReport,
@@ -61,7 +60,7 @@ def measures() -> None:
 
 def _head(experiment: Experiment) -> bool:
     """What the numbers are of; returns whether the charts are to show the test data."""
-    title = _data_title(experiment)
+    title = state.data_title()
     when = f"**Epoch {experiment.epoch:,}**" if experiment.epoch else "**Not trained yet**"
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         st.markdown(f"{when}, {plain(title)}", width="stretch")
@@ -76,13 +75,6 @@ def _head(experiment: Experiment) -> bool:
             persist_state="session",
         )
     return part != "Train"
-
-
-def _data_title(experiment: Experiment) -> str:
-    custom, dataset = state.session().custom, experiment.config.dataset
-    if dataset == CUSTOM:
-        return custom[1] if custom else "Data of your own"
-    return DATASETS[dataset].title
 
 
 def _table(table: Sequence[Row]) -> None:
@@ -132,7 +124,7 @@ def _classification(
         label = _question(test.data) if test.data.classes > 2 else None
         if label is not None:
             train, test = train.against_rest(label), test.against_rest(label)
-        _forget_threshold(experiment, test)
+        _forget_threshold(test)
         threshold = _threshold(test.data.class_names[1]) if test.data.classes == 2 else 0.5
         table = rows(train, test, loss=experiment.config.loss, threshold=threshold)
         _table([_at(threshold, *row) for row in table])
@@ -193,9 +185,9 @@ def _question(data: Dataset) -> int | None:
     )
 
 
-def _forget_threshold(experiment: Experiment, report: Report) -> None:
+def _forget_threshold(report: Report) -> None:
     """A threshold is for one question: with another data set, or other classes, it is 0.5 again."""
-    about = (_data_title(experiment), report.data.class_names)
+    about = (state.data_title(), report.data.class_names)
     if st.session_state.get("_threshold_of", about) != about:
         st.session_state["threshold"] = 0.5
     st.session_state["_threshold_of"] = about
@@ -297,7 +289,7 @@ def _calibration(experiment: Experiment, report: ClassificationReport) -> None:
 def _regression(
     experiment: Experiment, train: RegressionReport, test: RegressionReport, on_test: bool
 ) -> None:
-    _forget_threshold(experiment, test)
+    _forget_threshold(test)
     shown = test if on_test else train
     worst = np.argsort(-np.abs(shown.residuals))[:WORST]
     numbers, charts = st.columns([4, 7], gap="medium")

@@ -191,6 +191,14 @@ def can_recommend() -> bool:
     return any(getattr(config, field) != getattr(recipe, field) for field in RECIPE)
 
 
+def data_title() -> str:
+    """What the current data are called."""
+    now, custom = experiment(), session().custom
+    if now.config.dataset != CUSTOM:
+        return DATASETS[now.config.dataset].title
+    return custom[1] if custom and custom[0] is now.data else "Data of your own"
+
+
 def use_recommended() -> None:
     """Network and training as recommended for the data set, which stays as it is."""
     config = experiment().config

@@ -258,11 +258,15 @@ def answers(predictor: Predictor, points: NDArray[Any]) -> dict[str, NDArray[Any
     if not names:
         return {"prediction": predicted}
     if predicted.ndim == 1:
-        predicted = predicted[:, None]
-        columns = {f"P({names[1]})": predicted[:, 0]}
+        columns = {f"P({names[1]})": predicted}
     else:
         columns = {f"P({name})": predicted[:, k] for k, name in enumerate(names)}
-    return {"class": np.array(names)[likeliest(predicted)], **columns}
+    return {"class": np.array(names)[_class_numbers(predicted)], **columns}
+
+
+def _class_numbers(predicted: NDArray[Any]) -> NDArray[Any]:
+    """The likeliest class of each answer of `Predictor.predict`."""
+    return likeliest(predicted[:, None] if predicted.ndim == 1 else predicted)
 
 
 def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[Any]) -> Figure:
@@ -275,14 +279,12 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
     axis, second = (
         np.linspace(low, high, RESOLUTION, dtype=np.float32) for low, high in (where[:2], where[2:])
     )
-    nothing = (np.empty((0, min(dimensions, 2)), np.float32), np.empty(0, np.float32))
-    marked = (points[:, :2], predictor.predict(points)) if len(points) else nothing
     if dimensions == 1:
-        values, answered = predictor.predict(axis[:, None]), marked[1]
+        values, answered = predictor.predict(axis[:, None]), predictor.predict(points)
         if classes:
-            steps = likeliest(answered.reshape(len(points), -1)) if len(points) else answered
             figure = _regions(values, where, class_names=classes, input_names=names)
-            return ringed(figure, np.column_stack((points[:, 0], steps)))
+            return ringed(figure, np.column_stack((points[:, 0], _class_numbers(answered))))
+        nothing = (points[:0], answered[:0])
         figure = figures.regression_curve(
             axis, values, nothing, input_name=names[0], output_name="prediction"
         )
@@ -299,4 +301,5 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
         figure = _regions(grid, where, class_names=classes, input_names=names[:2])
         return ringed(figure, points[:, :2])
     limit = float(np.abs(predicted).max()) or 1.0
+    marked = (points[:, :2], predictor.predict(points))
     return figures.regression_surface(grid, where, marked, limit=limit, input_names=names[:2])

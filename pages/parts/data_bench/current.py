@@ -29,7 +29,7 @@ def show() -> None:
     now = state.experiment()
     data = now.data
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.subheader(plain(_title(now)), anchor=False)
+        st.subheader(plain(state.data_title()), anchor=False)
         controls.button("undo", "Undo", state.undo, icon=":material/undo:", type="tertiary",
                         disabled=not state.can_undo())  # fmt: skip
         controls.button("redo", "Redo", state.redo, icon=":material/redo:", type="tertiary",
@@ -80,14 +80,6 @@ def _recipe_button() -> None:
             icon=":material/recommend:",
             help="Layers, features and training known to solve this data set, in place of yours.",
         )
-
-
-def _title(now: Experiment) -> str:
-    """What the data are called."""
-    custom = state.session().custom
-    if now.config.dataset != CUSTOM:
-        return DATASETS[now.config.dataset].title
-    return custom[1] if custom and custom[0] is now.data else "Data of your own"
 
 
 def _shown_columns(data: Dataset) -> tuple[int, int]:
