@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 
 from .base import Array, Function, Gradients, Kernels, unbroadcast
-from .memory import over_both
+from .memory import UNSHARED, over_both
+
+#: Elements of a matrix that may be kept for the next call.
+KEPT = 16_384
 
 
 class MatMul(Function):
@@ -39,41 +43,51 @@ class MatMul(Function):
 
 
 class Linear(Function):
-    """x Wᵀ + b for x (n, in), W (out, in), b (out,).
+    """x Wᵀ + b for x (n, in), W (out, in), b (out,), all of one dtype.
 
     The bias is one more column beside W, met by a row of ones below xᵀ: a single product gives
     the output, and a single product gives the gradients of weight and bias together. In memory
     the output lies unit by unit (its transpose is C-ordered), which is what BLAS writes fastest.
 
-    Keep one instance a layer: it remembers the view over the layer's weight and bias.
+    Keep one instance a layer: it remembers the view over the layer's weight and bias, and the
+    matrix with the ones, which the next call writes its inputs into if it can.
     """
 
     rule = "dx = dY·W, dW = dYᵀ·x, db = the sum of dY over the examples"
 
     def __init__(self) -> None:
-        self._joined: tuple[Any, Any, Any] = (None, None, None)
+        self._joined: tuple[Any, Any, Any, Any] = (None, None, None, None)
+        self._kept: tuple[Any, int] = (None, 0)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_joined": (None, None, None)}  # a copy of a view is no view
+        return vars(Linear())  # a copy of a view is no view
 
     def forward(self, k: Kernels, x: Array, weight: Array, bias: Array) -> tuple[Array, Any]:
-        known_weight, known_bias, both = self._joined
+        known_weight, known_bias, both, across = self._joined
         if known_weight is not weight or known_bias is not bias:
-            both = self._join(k, weight, bias)
-        tall = k.with_ones(x)
-        return k.dot(both, tall).T, (tall, weight)
+            both, across = self._join(k, weight, bias)
+        tall, examples = self._kept
+        # Known to nobody else, it is needed by no graph.
+        if getrefcount(tall) == UNSHARED and examples == len(x) and not k.recording:
+            tall[:-1] = x.T
+        else:
+            tall = k.with_ones(x)
+            self._kept = (None, 0) if k.recording or tall.size > KEPT else (tall, len(x))
+        return k.dot(both, tall).T, (tall, across)
 
-    def _join(self, k: Kernels, weight: Array, bias: Array) -> Array:
-        """W and b side by side, (out, in + 1): a view where they are neighbours in memory."""
-        view = over_both(weight.T, bias)
+    def _join(self, k: Kernels, weight: Array, bias: Array) -> tuple[Array, Array]:
+        """W and b side by side, (out, in + 1): a view where they are neighbours; and Wᵀ."""
+        self._kept = (None, 0)  # perhaps of another dtype
+        across = weight.T
+        view = over_both(across, bias)
         if view is None:
-            return k.concatenate(weight.T, bias[None], axis=0).T
-        self._joined = (weight, bias, view.T)
-        return view.T
+            return k.concatenate(across, bias[None], axis=0).T, across
+        self._joined = (weight, bias, view.T, across)
+        return view.T, across
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        tall, weight = saved
-        dx = k.dot(weight.T, grad.T).T if needs[0] else None
+        tall, across = saved
+        dx = k.dot(across, grad.T).T if needs[0] else None
         if not (needs[1] or needs[2]):
             return dx, None, None
         both = k.dot(tall, grad)

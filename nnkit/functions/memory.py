@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+
+def _count_unshared() -> int:
+    class Owner:
+        array = np.empty(0)
+
+    array = Owner.array
+    return getrefcount(array)
+
+
+#: What `getrefcount` says of an array that one attribute and the variable it is asked of refer to.
+UNSHARED = _count_unshared()
 
 
 def address(x: Array) -> int:

@@ -356,6 +356,64 @@ class TestLinear:
         assert x.grad.dtype == np.float64
 
 
+class TestMemoryOfLinear:
+    """A layer takes the memory of its last call again, unless something needs what it holds."""
+
+    def kept(self, layer):
+        return layer._function._kept[0]
+
+    def example(self, rows=5):
+        rng = np.random.default_rng(rows)
+        return nn.Linear(2, 3, generator=rng), rng.normal(size=(4, rows, 2)).astype(np.float32)
+
+    def test_serves_step_after_step(self):
+        layer, xs = self.example()
+        layer(xs[0]).sum().backward()
+        memory = weakref.ref(self.kept(layer))
+        for x in xs[1:]:
+            layer.zero_grad()
+            layer(x).sum().backward()
+            assert self.kept(layer) is memory()
+            np.testing.assert_allclose(layer.grad_weights[0], x.sum(axis=0), rtol=1e-5)
+
+    @pytest.mark.parametrize("keeps", ["the graph", "a graph that was walked"])
+    def test_is_left_to_a_graph_that_needs_it(self, keeps):
+        layer, xs = self.example()
+        first = layer(xs[0]).sum()
+        if keeps != "the graph":
+            first.backward(retain_graph=True)
+            layer.zero_grad()
+        memory = weakref.ref(self.kept(layer))
+        layer(xs[1]).sum().backward()
+        assert memory() is not None and self.kept(layer) is not memory()
+        layer.zero_grad()
+        first.backward()
+        np.testing.assert_allclose(layer.grad_weights[0], xs[0].sum(axis=0), rtol=1e-5)
+
+    def test_fits_the_number_of_examples_and_the_dtype(self):
+        layer, xs = self.example()
+        layer(xs[0]).sum().backward()
+        few = layer(xs[1][:2])
+        np.testing.assert_array_equal(few.data, layer(xs[1]).data[:2])
+        layer.weight = nn.Parameter(layer.weight.data.astype(np.float64))
+        layer.bias = nn.Parameter([0.5, 0, 0], dtype=np.float64)
+        x = xs[2].astype(np.float64) + 1e-12
+        exact = layer(x)
+        assert exact.dtype == np.float64
+        expected = x @ layer.weight.data.T + layer.bias.data
+        np.testing.assert_allclose(exact.data, expected, rtol=1e-14)
+
+    def test_is_given_back_where_it_is_large(self):
+        layer, xs = self.example(rows=20_000)
+        layer(xs[0])
+        assert self.kept(layer) is None
+
+    def test_is_no_part_of_a_copy(self):
+        layer, xs = self.example()
+        layer(xs[0])
+        assert self.kept(copy.deepcopy(layer)) is None
+
+
 def test_a_layer_has_a_floating_dtype():
     for wrong in ("f2", int):
         with pytest.raises(ShapeError, match="float32 or float64"):
