@@ -20,44 +20,31 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 
-def cotangent(tensor: Tensor, grad: ArrayLike | None) -> Array:
-    """The gradient that a walk starts from, checked against the shape of its output."""
-    if grad is None:
-        data = tensor._data
-        if data.shape == () and data.dtype is ONE.dtype:
-            return ONE
-        if data.size != 1:
-            raise ShapeError(
-                f"backward() of a tensor of shape {tensor.shape} needs the gradient to start "
-                "from; call it on a loss of one element, or pass grad of that shape"
-            )
-        return current_kernels().constant(np.ones(data.shape, data.dtype))
-    start = np.asarray(grad)
-    if start.shape != tensor._data.shape:
-        raise ShapeError(
-            f"backward() expects a gradient of the output's shape {tensor.shape}, got {start.shape}"
-        )
-    return start.astype(tensor._data.dtype, copy=False)
-
-
 def backpropagate(
     output: Tensor,
-    grad: Array,
+    start: ArrayLike | None = None,
     *,
     stop: Tensor | None = None,
     retain_graph: bool = False,
     visit: Callable[[Tensor, Array, Gradients], None] | None = None,
 ) -> dict[Tensor, Array]:
-    """Walk from `output` (whose gradient is `grad`) to the leaves, or to `stop` if that is given.
+    """Walk from `output` to the leaves, or to `stop` if that is given.
 
+    It starts with `start` as the gradient of `output`, or with 1 for an output of one element.
     Returns for each leaf that requires a gradient (and `stop`, and tensors that asked with
     `retain_grad()`) the gradient that this walk found, in an array of its own. `visit` is
     shown every result with its gradient and what it sends to each of its inputs.
 
     Raises:
         GraphError: the graph was freed, or a tensor was changed since it was used.
+        ShapeError: `start` is missing for more than one element, or has another shape.
     """
     k = current_kernels()
+    data = output._data
+    if start is None and not data.ndim and data.dtype is ONE.dtype:
+        grad = ONE  # for the losses of nearly all steps
+    else:
+        grad = _cotangent(data, start)
     if output._function is None or output is stop:
         return {output: k.copy(grad)}
     # The deepest goes first: all that used it are deeper, so its gradient is complete. As long as
@@ -79,15 +66,18 @@ def backpropagate(
             )
         if node._version:
             raise _changed(node)
-        function, inputs, saved, depths, versions = record
+        function, made_in, inputs, saved, depths, versions = record
         if stop is not None:
             depths = [1 if t is stop else depth for t, depth in zip(inputs, depths, strict=True)]
-        rules = k if grad.ndim or k.recording else SCALAR_KERNELS
+        rules = made_in
+        if k.recording:
+            rules = k
+        elif made_in.recording:  # in a recording that is over
+            rules = SCALAR_KERNELS
         gradients = function.backward(rules, grad, saved, depths)
         if visit is not None:
             visit(node, grad, gradients)
         following = None
-        passes_on = function.passes_gradient_on
         for t, g, depth, version in zip(inputs, gradients, depths, versions):  # noqa: B905 (time)
             if depth == 1:
                 if t._version != version:
@@ -97,7 +87,7 @@ def backpropagate(
                         g = k.cast(g, dtype=t._data.dtype)
                     if t in found:
                         g = np.asarray(k.add(found[t], g))
-                    elif passes_on:
+                    elif function.passes_gradient_on:
                         g = k.copy(g)  # it may share its memory with other gradients
                     found[t] = g
                 continue
@@ -125,6 +115,23 @@ def backpropagate(
             following = heappop(waiting)[2]
             grad = inner.pop(following)
     return found
+
+
+def _cotangent(output: Array, given: ArrayLike | None) -> Array:
+    """The gradient that a walk starts from, checked against the shape of its output."""
+    if given is None:
+        if output.size != 1:
+            raise ShapeError(
+                f"backward() of a tensor of shape {output.shape} needs the gradient to start "
+                "from; call it on a loss of one element, or pass grad of that shape"
+            )
+        return current_kernels().constant(np.ones_like(output))
+    start = np.asarray(given)
+    if start.shape != output.shape:
+        raise ShapeError(
+            f"backward() expects a gradient of the output's shape {output.shape}, got {start.shape}"
+        )
+    return start.astype(output.dtype, copy=False)
 
 
 def _changed(tensor: Tensor) -> GraphError:

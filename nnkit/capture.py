@@ -225,6 +225,9 @@ class Recorder(Kernels):
             return view
         return self.record(Kernels.reshape, x, shape=shape)
 
+    def ravel(self, x: Array) -> Array:
+        return self.reshape(x, shape=(x.size,))
+
     def with_ones(self, x: Array) -> Array:  # type: ignore[override]
         place = self.place(x)
         storage = place.storage
@@ -242,7 +245,7 @@ class Recorder(Kernels):
         return tall
 
 
-_OWN = {"check_later", "constant", "escape", "reshape", "with_ones", "recording"}
+_OWN = {"check_later", "constant", "escape", "ravel", "reshape", "with_ones", "recording"}
 _RECORDED = {name for name in vars(Kernels) if not name.startswith("_")} - _OWN
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .backpropagation import backpropagate, cotangent
+from .backpropagation import backpropagate
 from .errors import GraphError
 from .functions.base import Array, Gradients
 from .tensor import Parameter, Tensor
@@ -160,7 +160,7 @@ def read_graph(
     found: dict[int, Array] = {}
     sent: dict[tuple[int, int], Array] = {}
     if gradients and output.requires_grad and (grad is not None or output.size == 1):
-        found, sent = _walk_back(order, ids, cotangent(output, grad))
+        found, sent = _walk_back(order, ids, grad)
     called = {id(tensor): name for name, tensor in (names or {}).items()}
     nodes = [
         _describe(i, tensor, called.get(id(tensor), tensor.name), found.get(i))
@@ -197,7 +197,7 @@ def _computation_order(output: Tensor) -> list[Tensor]:
 
 
 def _walk_back(
-    order: list[Tensor], ids: Mapping[int, int], start: Array
+    order: list[Tensor], ids: Mapping[int, int], start: ArrayLike | None
 ) -> tuple[dict[int, Array], dict[tuple[int, int], Array]]:
     """Gradients by node, and what each operation sends to each of its operands."""
     found: dict[int, Array] = {}

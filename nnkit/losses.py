@@ -34,6 +34,7 @@ class Loss(Module):
     """
 
     name: ClassVar[str]
+    __slots__ = ("_reduced",)  # beside the attributes, like the last call
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in REDUCTIONS:
@@ -54,12 +55,17 @@ class Loss(Module):
         truth = self.targets_for(prediction, target)
         function = self.function
         if self.reduction != "none":
-            function = F.Reduced(function, self.reduction)
-            if self.reduction == "mean" and not truth._data.size:
-                raise ShapeError(f"{type(self).__name__} has no mean over no examples")
+            function = self.reduced(function)
         loss = apply(function, prediction, truth)
         self._last_call = (prediction, loss)
         return loss
+
+    def reduced(self, function: Function) -> F.Reduced:
+        """`function` with the reduction behind it: the same as last time, unless they differ."""
+        kept: F.Reduced | None = getattr(self, "_reduced", None)
+        if kept is None or kept.losses is not function or kept.reduction != self.reduction:
+            kept = self._reduced = F.Reduced(function, self.reduction)
+        return kept
 
     def gradient(self, prediction: Any, target: Any) -> Array:
         """dL/dprediction as an array: a call and its `backward()` in one.
@@ -165,16 +171,12 @@ class Hinge(Loss):
             raise ShapeError("Hinge expects targets -1 and 1; for 0 and 1 pass 2 * target - 1")
 
 
-def _within_unit_interval(values: Array) -> bool:
-    """Whether all are numbers from 0 to 1; in few of them, bytes are searched fastest."""
-    return 0 not in np.equal(clip_ufunc(values, ZERO, ONE), values).tobytes()
-
-
 class _ProbabilityLoss(Loss):
     """Base of the losses whose targets are probabilities."""
 
     def check_targets(self, target: Array, prediction: tuple[int, ...]) -> None:
-        if not _within_unit_interval(target):
+        fits = np.equal(clip_ufunc(target, ZERO, ONE), target)
+        if 0 in fits.tobytes():  # which is the fastest look at a few truth values
             raise ShapeError(
                 f"{type(self).__name__} expects targets from 0 to 1, got values from "
                 f"{target.min():g} to {target.max():g}; for labels -1 and 1 pass (target + 1) / 2"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .backpropagation import backpropagate, cotangent
+from .backpropagation import backpropagate
 from .capture import Place, Recorder, Storage, Uncapturable, recording
 from .functions import Array, Kernels
 from .losses import BY_FUNCTION, Loss
@@ -76,7 +76,7 @@ class Plan:
         value = self.loss(prediction, Tensor._of(self.y))
         if not isinstance(value, Tensor) or value._data.size != 1 or not value.requires_grad:
             raise Uncapturable("the loss is not one number with a gradient")
-        found = backpropagate(value, cotangent(value, None), retain_graph=True)
+        found = backpropagate(value, retain_graph=True)
         gradients = {id(leaf): gradient for leaf, gradient in found.items()}
         present = place_gradients(recorder, self.optimizer, gradients)
         self.optimizer.change(recorder, present, numbers)
@@ -143,10 +143,7 @@ class Plan:
             if self.deferred:
                 self.loss.check_predictions(self.outputs[:count])
             losses = self._losses(count, slots)
-        views = optimizer._gradient_views
-        for parameter, view, kept in zip(
-            optimizer.parameters, views, self.keeps_gradient, strict=True
-        ):
+        for (parameter, _, view), kept in zip(optimizer._places, self.keeps_gradient, strict=True):
             parameter._version += 1
             parameter._grad = view.copy() if kept else None
         return losses
@@ -165,14 +162,16 @@ class Plan:
         if not self.deferred:
             return outputs.reshape(count).copy()
         totals = np.empty(count, outputs.dtype)
+        reduced = self.loss.reduced(self.loss.function)
         together = max(1, CACHED // outputs[0].size)
         for start in range(0, count, together):
             part = slice(start, start + together)
             losses, _ = self.loss.function.forward(
                 Kernels(), outputs[part], targets if slots < count else targets[part]
             )
-            np.add.reduce(losses, axis=tuple(range(1, losses.ndim)), out=totals[part])
-        return totals / losses[0].size if self.loss.reduction == "mean" else totals
+            ones, _ = reduced.constants(losses[0])
+            np.vecdot(losses.reshape(len(losses), -1), ones, totals[part])
+        return totals / len(ones) if self.loss.reduction == "mean" else totals
 
 
 def _looks(loss: Loss, check: str) -> bool:
@@ -202,7 +201,7 @@ def place_gradients(
     """
     target = recorder.place(optimizer.gradient[0])
     groups: dict[Storage, list[tuple[Place, Place, Array, Array]]] = {}
-    for parameter, view in zip(optimizer.parameters, optimizer._gradient_views, strict=True):
+    for parameter, _, view in optimizer._places:
         gradient = gradients.get(id(parameter))
         if gradient is None:
             recorder.copy(recorder.constant(np.zeros_like(view)), out=view)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from . import functions as F
-from .backpropagation import backpropagate, cotangent
+from .backpropagation import backpropagate
 from .errors import GraphError, ShapeError
-from .functions.base import SCALAR_KERNELS, Array, Function, current_kernels
+from .functions.base import SCALAR_KERNELS, Array, Function, Kernels, current_kernels
 
 Index = Any
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
@@ -93,9 +93,9 @@ def _float_array(data: Any, dtype: Any) -> Array:
     return array.astype(dtype)
 
 
-#: The function that made a result, its inputs, what its backward rule wants to see again, the
-#: depths and versions of the inputs when they were used.
-Record = tuple[Function, tuple["Tensor", ...], Any, Sequence[int], Sequence[int]]
+#: The function that made a result, the namespace it ran in, its inputs, what its backward rule
+#: wants to see again, the depths and versions of the inputs when they were used.
+Record = tuple[Function, Kernels, tuple["Tensor", ...], Any, Sequence[int], Sequence[int]]
 
 
 class Tensor:
@@ -176,7 +176,9 @@ class Tensor:
         optimizer moves its parameters into a vector of its own when it is made: an array that was
         taken from a parameter before is not shared any more.
         """
-        current_kernels().escape(self)
+        k = current_kernels()
+        if k.recording:  # which is asked sooner than told
+            k.escape(self)
         return self._data
 
     @data.setter
@@ -239,7 +241,7 @@ class Tensor:
     @property
     def _inputs(self) -> tuple[Tensor, ...] | None:
         """What the operation that made it was given; None for a leaf or once the graph is freed."""
-        return None if self._record is None else self._record[1]
+        return None if self._record is None else self._record[2]
 
     def numpy(self) -> Array:
         """The values as an array, shared with this tensor."""
@@ -340,8 +342,7 @@ class Tensor:
                 "nothing to differentiate: no tensor that led here has requires_grad=True"
                 " (or it was computed under no_grad)"
             )
-        start = cotangent(self, grad)
-        for leaf, gradient in backpropagate(self, start, retain_graph=retain_graph).items():
+        for leaf, gradient in backpropagate(self, grad, retain_graph=retain_graph).items():
             if leaf._grad is None:
                 leaf._grad = gradient
             else:
@@ -548,42 +549,41 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
     return Tensor(other, dtype=tensor._data.dtype)
 
 
-def apply(function: Function, *inputs: Any) -> Tensor:
+def apply(function: Function, x: Any, y: Any = None, z: Any = None, *more: Any) -> Tensor:
     """Run `function` on tensors, growing the graph if any of them requires a gradient.
 
     Inputs of other kinds are made tensors first.
     """
     k = current_kernels()
-    count = len(inputs)
+    inputs: tuple[Any, ...]
     depths: Sequence[int]
     versions: Sequence[int]
     try:
-        if not inputs[0]._data.ndim and not k.recording:
+        if not x._data.ndim and not k.recording:
             k = SCALAR_KERNELS
-        if count == 1:  # most operations have few inputs: spelled out, they take half the time
-            (x,) = inputs
-            versions, depth = (x._version,), x._depth
+        if y is None:  # most operations have few inputs: spelled out, they take half the time
+            inputs, versions, depth = (x,), (x._version,), x._depth
             depths = (depth,)
             output, saved = function.forward(k, x._data)
-        elif count == 2:
-            x, y = inputs
-            versions = x._version, y._version
+        elif z is None:
+            inputs, versions = (x, y), (x._version, y._version)
             depths = a, b = x._depth, y._depth
             depth = a if a > b else b  # which is faster than max
             output, saved = function.forward(k, x._data, y._data)
-        elif count == 3:
-            x, y, z = inputs
-            versions = x._version, y._version, z._version
+        elif not more:
+            inputs, versions = (x, y, z), (x._version, y._version, z._version)
             depths = a, b, c = x._depth, y._depth, z._depth
             depth = a if a > b else b
             depth = c if c > depth else depth
             output, saved = function.forward(k, x._data, y._data, z._data)
         else:
+            inputs = (x, y, z, *more)
             versions = [t._version for t in inputs]
             depths = [t._depth for t in inputs]
             depth = max(depths)
             output, saved = function.forward(k, *[t._data for t in inputs])
     except AttributeError:
+        inputs = tuple(t for t in (x, y, z, *more) if t is not None)
         if all(isinstance(t, Tensor) for t in inputs):
             raise
         return apply(function, *map(as_tensor, inputs))
@@ -596,10 +596,10 @@ def apply(function: Function, *inputs: Any) -> Tensor:
     result._retains = False
     result._grad = None
     result.name = ""
-    if depth and _grad_enabled.get():
+    if depth and _grows():
         result._depth = depth + 1
         result._function = function
-        result._record = (function, inputs, saved, depths, versions)
+        result._record = (function, k, inputs, saved, depths, versions)
     else:
         result._depth = 0
         result._function = result._record = None
@@ -607,3 +607,4 @@ def apply(function: Function, *inputs: Any) -> Tensor:
 
 
 _new, _ndarray = object.__new__, np.ndarray  # the former without what `Tensor.__init__` does
+_grows = _grad_enabled.get  # found sooner by this name

@@ -19,31 +19,44 @@ class Reduced(Function):
     """The mean or the sum of the losses that another function gives: one number.
 
     Every loss has the same share in it, so that `backward` of the other function is given the
-    gradient as one number, which NumPy broadcasts.
+    gradient as one number, which NumPy broadcasts. Keep one instance a loss: it remembers the ones
+    that losses are added up with, and that number.
     """
 
     def __init__(self, losses: Function, reduction: str = "mean") -> None:
-        self._losses, self.reduction = losses, reduction
+        self.losses, self.reduction = losses, reduction
+        self._known: tuple[Array, Array] | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.reduction} of {self._losses.name}"
+        return f"{self.reduction} of {self.losses.name}"
 
     @property
     def rule(self) -> str:  # type: ignore[override]
         share = ", divided by their number" if self.reduction == "mean" else ""
-        return f"each loss receives the gradient{share}; {self._losses.rule}"
+        return f"each loss receives the gradient{share}; {self.losses.rule}"
+
+    def constants(self, losses: Array) -> tuple[Array, Array]:
+        """A vector of ones, one for each of the losses, and the share of each."""
+        known = self._known
+        if known is None or known[0].size != losses.size or known[0].dtype is not losses.dtype:
+            if self.reduction == "mean" and not losses.size:
+                raise ValueError("there is no mean of no examples")
+            share = 1 / losses.size if self.reduction == "mean" else 1
+            ones = np.ones(losses.size, losses.dtype)
+            known = self._known = ones, np.array(share, losses.dtype)
+        return known
 
     def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
-        losses, saved = self._losses.forward(k, p, t)
-        total = k.mean(losses) if self.reduction == "mean" else k.sum(losses)
-        return total, (k, saved, losses.size)
+        losses, saved = self.losses.forward(k, p, t)
+        ones, share = self.constants(losses)
+        add_up = k.average if self.reduction == "mean" else k.dot
+        return add_up(k.ravel(losses), k.constant(ones)), (saved, k.constant(share))
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        # The gradient has no axes, but what the losses are made of may have.
-        k, saved, n = saved
-        share = k.share(grad, of=n) if self.reduction == "mean" else grad
-        return self._losses.backward(k, share, saved, needs)
+        saved, share = saved
+        share = share if grad is ONE else k.multiply(grad, share)
+        return self.losses.backward(k, share, saved, needs)
 
 
 class SquaredError(Function):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..backpropagation import backpropagate, cotangent
+from ..backpropagation import backpropagate
 from ..errors import FileError, GraphError, ShapeError
 from ..functions import Array
 from ..functions.base import current_kernels
@@ -105,7 +105,7 @@ class Module:
                 "(it ran under no_grad, or on tensors without requires_grad and no parameters)"
             )
         towards_input: Array | None = None
-        found = backpropagate(output, cotangent(output, grad_output), stop=x, retain_graph=True)
+        found = backpropagate(output, grad_output, stop=x, retain_graph=True)
         for tensor, gradient in found.items():
             if tensor is x:
                 towards_input = gradient

@@ -54,7 +54,7 @@ class Optimizer:
     #: Attributes that change as it works, or follow from others.
     working_fields: ClassVar[frozenset[str]] = frozenset((
         "param_groups", "parameters", "steps", "flat", "gradient", "memory",
-        "_views", "_gradient_views", "_present", "_all_present", "_cuts", "_page", "_page_basis",
+        "_places", "_present", "_all_present", "_cuts", "_page", "_page_basis",
     ))  # fmt: skip
 
     #: The attributes that `numbers` reads. They are read by `_basis`, which is None for a class
@@ -110,8 +110,8 @@ class Optimizer:
         self.gradient = aligned((self.gradient_rows, size), dtype)
         self.memory = aligned((self.memory_rows, size), dtype)
         self.memory[...] = self.memory_start
-        self._views: list[Array] = []
-        self._gradient_views: list[Array] = []
+        #: Of each parameter, the views over `flat` and `gradient` that are its own.
+        self._places: list[tuple[Parameter, Array, Array]] = []
         self._present: list[bool] = []
         self._all_present = [True] * len(self.parameters)
         self._cuts: list[Cut] = []
@@ -168,11 +168,10 @@ class Optimizer:
 
     def _gather(self) -> list[bool]:
         """Copy the gradients into their vector; returns which parameters have one."""
-        if not self._views:  # of a copied optimizer
+        if not self._places:  # of a copied optimizer
             self.pack()
         complete = True
-        places = zip(self.parameters, self._views, self._gradient_views)  # noqa: B905 (time)
-        for parameter, home, view in places:
+        for parameter, home, view in self._places:
             if parameter._data is not home:
                 self.pack()
                 return self._gather()
@@ -189,10 +188,11 @@ class Optimizer:
 
     def _numbers_now(self) -> Numbers:
         """The numbers of this step: worked out for many at once, while the learning rate stays."""
-        if self._basis is None or len(self.param_groups) > 1:
+        groups, basis_of = self.param_groups, self._basis
+        if basis_of is None or len(groups) > 1:
             return self._numbers_alone()
-        rate = float(self.param_groups[0]["lr"])
-        basis = (rate, self._basis(self))
+        rate = float(groups[0]["lr"])
+        basis = rate, basis_of(self)
         if basis != self._page_basis:  # perhaps it changes at every step: not worth a page yet
             self._page_basis, self._page = basis, None
             return self._numbers_alone()
@@ -200,7 +200,8 @@ class Optimizer:
         if page is None or not 0 <= self.steps - page.first < LENGTH:
             steps = np.arange(self.steps, self.steps + LENGTH, dtype=np.float64)
             page = self._page = Page(self.steps, self.numbers(rate, steps), self.flat.dtype)
-        return page.at(self.steps)
+        page.now[...] = page.lines[self.steps - page.first]
+        return page.numbers
 
     def _numbers_alone(self) -> Numbers:
         numbers = self.numbers(self.option("lr"), float(self.steps))
@@ -266,25 +267,22 @@ class Optimizer:
 
     def pack(self) -> None:
         """Make the parameters views of one vector, unless they are already."""
-        for p, view in zip(self.parameters, self._views):  # noqa: B905 (there may be none yet)
-            if p._data is not view:
-                break
-        else:
-            if self._views:
-                return
-        self._views, self._gradient_views = [], []
+        if self._places and all(p._data is home for p, home, _ in self._places):
+            return
+        places = []
         start = 0
         for p in self.parameters:
             if p.dtype != self.flat.dtype:
                 raise ShapeError(
                     f"{p.name or 'a parameter'} became {p.dtype}; make a new optimizer for it"
                 )
-            view = view_like(p._data, self.flat[start : start + p.size])
-            view[...] = p._data
-            p._data = view
-            self._views.append(view)
-            self._gradient_views.append(view_like(view, self.gradient[0, start : start + p.size]))
+            home = view_like(p._data, self.flat[start : start + p.size])
+            home[...] = p._data
+            p._data = home
+            gradient = view_like(home, self.gradient[0, start : start + p.size])
+            places.append((p, home, gradient))
             start += p.size
+        self._places = places
 
     def _blocks(self, present: list[bool]) -> list[Cut]:
         """Where to work: all parameters that have a gradient, in pieces of up to `BLOCK`."""
@@ -332,7 +330,7 @@ class Optimizer:
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy of a view is no view: copied optimizers pack their parameters anew.
-        return self.__dict__ | {"_views": [], "_gradient_views": [], "_present": [], "_cuts": []}
+        return self.__dict__ | {"_places": [], "_present": [], "_cuts": []}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state

@@ -12,7 +12,9 @@ LENGTH = 128
 
 
 class Page:
-    """Numbers by name for `LENGTH` steps, as arrays without axes that change from step to step.
+    """Numbers by name, as arrays without axes, for `LENGTH` steps.
+
+    `numbers` holds those of the step whose line is copied into `now`.
 
     Args:
         first: the step that the page begins with.
@@ -21,15 +23,9 @@ class Page:
 
     def __init__(self, first: int, columns: Mapping[str, Any], dtype: Any) -> None:
         self.first = first
-        self.numbers = {name: np.zeros((), dtype) for name in columns}
-        self._columns = [
-            (self.numbers[name], np.broadcast_to(values, LENGTH).tolist())
-            for name, values in columns.items()
-        ]
-
-    def at(self, step: int) -> dict[str, Any]:
-        """The numbers of a step, until another is asked for."""
-        line = step - self.first
-        for value, column in self._columns:
-            value[()] = column[line]
-        return self.numbers
+        self.now = np.zeros(len(columns), dtype)
+        self.numbers = {name: self.now[i, ...] for i, name in enumerate(columns)}
+        table = np.zeros((LENGTH, len(columns)), dtype)
+        for i, values in enumerate(columns.values()):
+            table[:, i] = values
+        self.lines = list(table)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 import nnkit as nn
 from nnkit import functions as F
-from nnkit.functions.base import SCALAR_KERNELS, Kernels
 from nnkit.tensor import Tensor, apply, no_grad
 from tests.nnkit.numeric import LAYOUTS, arrays_in, central_differences, laid_out
 from tests.nnkit.operations import TABLE, Problem, Row, all_functions
@@ -38,8 +37,8 @@ def run(problem: Problem, *inputs: np.ndarray) -> np.ndarray:
 
 def gradients(output: Tensor, grad: np.ndarray, needs: list[bool]) -> F.base.Gradients:
     """What the backward rule alone answers."""
-    k = Kernels() if grad.ndim else SCALAR_KERNELS
-    return output._function.backward(k, grad, output._record[2], needs)
+    k = output._record[1]
+    return output._function.backward(k, grad, output._record[3], needs)
 
 
 def cotangent(output: np.ndarray, seed: int) -> np.ndarray:
