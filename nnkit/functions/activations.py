@@ -73,6 +73,12 @@ class Sigmoid(Function):
         return (k.multiply(grad, slope, out=slope),)
 
 
+def limited(k: Kernels, x: Array, size: float) -> Array:
+    """x within ±size, so that its powers are finite."""
+    near = k.minimum(x, size)
+    return k.maximum(near, -size, out=near)
+
+
 class SiLU(Function):
     rule = "dx = σ(x)·(1 + x·(1 - σ(x)))·dy"
 
@@ -90,7 +96,7 @@ class SiLU(Function):
 
 
 class ELU(Function):
-    rule = "dx = dy where x > 0, else (y + α)·dy"
+    rule = "dx = dy where x > 0, else α·eˣ·dy"
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = float(alpha)
@@ -99,11 +105,14 @@ class ELU(Function):
         low = k.minimum(x, 0.0)
         low = k.expm1(low, out=low)
         low = k.multiply(low, self.alpha, out=low)
-        return k.add(k.maximum(x, 0.0), low), (x, low)
+        return k.add(k.maximum(x, 0.0), low), x
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        x, low = saved
-        slope = k.where(k.greater(x, 0.0), 1.0, k.add(low, self.alpha))
+        slope = k.minimum(saved, 0.0)
+        slope = k.exp(slope, out=slope)  # and not y + α, of which few digits are left far below 0
+        if self.alpha != 1:
+            below = k.multiply(slope, self.alpha)
+            slope = k.where(k.greater(saved, 0.0), 1.0, below)
         return (k.multiply(grad, slope, out=slope),)
 
 
@@ -134,23 +143,24 @@ class GELUTanh(Function):
         return "gelu"
 
     def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
-        t = k.square(x)
+        near = limited(k, x, 10.0)  # t is ±1 beyond
+        t = k.square(near)
         t = k.multiply(t, 0.044715, out=t)
         t = k.add(t, 1.0, out=t)
-        t = k.multiply(t, x, out=t)
+        t = k.multiply(t, near, out=t)
         t = k.multiply(t, math.sqrt(2 / math.pi), out=t)
         t = k.tanh(t, out=t)
         y = k.add(t, 1.0)
-        y = k.multiply(y, x, out=y)
-        return k.multiply(y, 0.5, out=y), (x, t)
+        y = k.multiply(y, 0.5, out=y)
+        return k.multiply(y, x, out=y), (near, t)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        x, t = saved
-        inner = k.square(x)
+        near, t = saved
+        inner = k.square(near)
         inner = k.multiply(inner, 3 * 0.044715, out=inner)
         inner = k.add(inner, 1.0, out=inner)
         inner = k.multiply(inner, math.sqrt(2 / math.pi), out=inner)
-        inner = k.multiply(inner, x, out=inner)
+        inner = k.multiply(inner, near, out=inner)
         slope = k.square(t)
         slope = k.subtract(1.0, slope, out=slope)
         slope = k.multiply(slope, inner, out=slope)
@@ -211,16 +221,17 @@ class GELU(Function):
     rule = "dx = (Φ(x) + x·φ(x))·dy"
 
     def forward(self, k: Kernels, x: Array) -> tuple[Array, Any]:
-        phi = normal_cdf(k, x)
-        return k.multiply(x, phi), (x, phi)
+        near = limited(k, x, 40.0)  # Φ is 0 or 1 beyond
+        phi = normal_cdf(k, near)
+        return k.multiply(x, phi), (near, phi)
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        x, phi = saved
-        slope = k.square(x)
+        near, phi = saved
+        slope = k.square(near)
         slope = k.multiply(slope, -0.5, out=slope)
         slope = k.exp(slope, out=slope)
         slope = k.multiply(slope, 1 / math.sqrt(2 * math.pi), out=slope)
-        slope = k.multiply(slope, x, out=slope)
+        slope = k.multiply(slope, near, out=slope)
         slope = k.add(slope, phi, out=slope)
         return (k.multiply(grad, slope, out=slope),)
 

@@ -324,6 +324,25 @@ def test_equal_operands_share_the_gradient(function):
     assert a.grad[0] == b.grad[0] == 0.5
 
 
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_elu_has_all_digits_of_its_slope_far_below_zero(alpha):
+    x = Tensor(np.linspace(-80, 2, 40, dtype=np.float32), requires_grad=True)
+    apply(F.ELU(alpha), x).sum().backward()
+    slope = np.where(x.data > 0, 1, alpha * np.exp(x.data.astype(np.float64)))
+    np.testing.assert_allclose(x.grad, slope, rtol=1e-6)
+
+
+@pytest.mark.parametrize("function", [F.GELU(), F.GELUTanh(), F.SiLU(), F.Softplus(), F.ELU()])
+def test_activations_take_numbers_of_any_size(function):
+    x = Tensor(np.float32([-3e38, -1e20, -1e4, 1e4, 1e20, 3e38]), requires_grad=True)
+    with np.errstate(all="raise", under="ignore"):
+        y = apply(function, x)
+        y.sum().backward()
+    below = -1.0 if isinstance(function, F.ELU) else 0.0
+    np.testing.assert_array_equal(y.data, np.where(x.data > 0, x.data, below))
+    np.testing.assert_array_equal(x.grad, x.data > 0)
+
+
 def test_powers_of_zero_are_flat_in_the_exponent():
     """And not NaN, as log(0)·0 would be."""
     base = Tensor([0.0, 0.0, 2.0], requires_grad=True)
