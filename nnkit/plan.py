@@ -12,7 +12,8 @@ import numpy as np
 
 from .backpropagation import backpropagate
 from .capture import Place, Recorder, Storage, Uncapturable, recording
-from .functions import Array, Kernels
+from .functions import Array
+from .functions.base import NUMPY_KERNELS
 from .losses import BY_FUNCTION, Loss
 from .modules.base import Module
 from .optim import FLUSH_EVERY, Optimizer
@@ -167,7 +168,7 @@ class Plan:
         for start in range(0, count, together):
             part = slice(start, start + together)
             losses, _ = self.loss.function.forward(
-                Kernels(), outputs[part], targets if slots < count else targets[part]
+                NUMPY_KERNELS, outputs[part], targets if slots < count else targets[part]
             )
             ones, _ = reduced.constants(losses[0])
             np.vecdot(losses.reshape(len(losses), -1), ones, totals[part])
