@@ -66,14 +66,10 @@ def backpropagate(
             )
         if node._version:
             raise _changed(node)
-        function, made_in, inputs, saved, depths, versions = record
+        function, inputs, saved, depths, versions = record
         if stop is not None:
             depths = [1 if t is stop else depth for t, depth in zip(inputs, depths, strict=True)]
-        rules = made_in
-        if k.recording:
-            rules = k
-        elif made_in.recording:  # in a recording that is over
-            rules = SCALAR_KERNELS
+        rules = k if grad.ndim or k.recording else SCALAR_KERNELS
         gradients = function.backward(rules, grad, saved, depths)
         if visit is not None:
             visit(node, grad, gradients)

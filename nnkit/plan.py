@@ -170,9 +170,8 @@ class Plan:
             losses, _ = self.loss.function.forward(
                 NUMPY_KERNELS, outputs[part], targets if slots < count else targets[part]
             )
-            ones, _ = reduced.constants(losses[0])
-            np.vecdot(losses.reshape(len(losses), -1), ones, totals[part])
-        return totals / len(ones) if self.loss.reduction == "mean" else totals
+            totals[part] = reduced.of_each(losses)
+        return totals
 
 
 def _looks(loss: Loss, check: str) -> bool:

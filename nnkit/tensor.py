@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from . import functions as F
 from .backpropagation import backpropagate
 from .errors import GraphError, ShapeError
-from .functions.base import SCALAR_KERNELS, Array, Function, Kernels, current_kernels
+from .functions.base import SCALAR_KERNELS, Array, Function, current_kernels
 
 Index = Any
 _grad_enabled: ContextVar[bool] = ContextVar("grad_enabled", default=True)
@@ -93,9 +93,9 @@ def _float_array(data: Any, dtype: Any) -> Array:
     return array.astype(dtype)
 
 
-#: The function that made a result, the namespace it ran in, its inputs, what its backward rule
-#: wants to see again, the depths and versions of the inputs when they were used.
-Record = tuple[Function, Kernels, tuple["Tensor", ...], Any, Sequence[int], Sequence[int]]
+#: The function that made a result, its inputs, what its backward rule wants to see again, the
+#: depths and versions of the inputs when they were used.
+Record = tuple[Function, tuple["Tensor", ...], Any, Sequence[int], Sequence[int]]
 
 
 class Tensor:
@@ -241,7 +241,7 @@ class Tensor:
     @property
     def _inputs(self) -> tuple[Tensor, ...] | None:
         """What the operation that made it was given; None for a leaf or once the graph is freed."""
-        return None if self._record is None else self._record[2]
+        return None if self._record is None else self._record[1]
 
     def numpy(self) -> Array:
         """The values as an array, shared with this tensor."""
@@ -519,6 +519,10 @@ def as_tensor(data: Any) -> Tensor:
     return data if isinstance(data, Tensor) else Tensor(data)
 
 
+class _NotGiven:
+    """Stands for an input that an operation does not have."""
+
+
 def _plain(value: Any) -> Any:
     """`value` with arrays in the place of tensors, in lists and tuples too."""
     if isinstance(value, Tensor):
@@ -549,7 +553,7 @@ def _like(other: Any, tensor: Tensor) -> Tensor:
     return Tensor(other, dtype=tensor._data.dtype)
 
 
-def apply(function: Function, x: Any, y: Any = None, z: Any = None, *more: Any) -> Tensor:
+def apply(function: Function, x: Any, y: Any = _NotGiven, z: Any = _NotGiven, *more: Any) -> Tensor:
     """Run `function` on tensors, growing the graph if any of them requires a gradient.
 
     Inputs of other kinds are made tensors first.
@@ -561,11 +565,11 @@ def apply(function: Function, x: Any, y: Any = None, z: Any = None, *more: Any) 
     try:
         if not x._data.ndim and not k.recording:
             k = SCALAR_KERNELS
-        if y is None:  # most operations have few inputs: spelled out, they take half the time
+        if y is _NotGiven:  # most operations have few inputs: spelled out, they take half the time
             inputs, versions, depth = (x,), (x._version,), x._depth
             depths = (depth,)
             output, saved = function.forward(k, x._data)
-        elif z is None:
+        elif z is _NotGiven:
             inputs, versions = (x, y), (x._version, y._version)
             depths = a, b = x._depth, y._depth
             depth = a if a > b else b  # which is faster than max
@@ -583,7 +587,7 @@ def apply(function: Function, x: Any, y: Any = None, z: Any = None, *more: Any) 
             depth = max(depths)
             output, saved = function.forward(k, *[t._data for t in inputs])
     except AttributeError:
-        inputs = tuple(t for t in (x, y, z, *more) if t is not None)
+        inputs = tuple(t for t in (x, y, z, *more) if t is not _NotGiven)
         if all(isinstance(t, Tensor) for t in inputs):
             raise
         return apply(function, *map(as_tensor, inputs))
@@ -599,7 +603,7 @@ def apply(function: Function, x: Any, y: Any = None, z: Any = None, *more: Any) 
     if depth and _grows():
         result._depth = depth + 1
         result._function = function
-        result._record = (function, k, inputs, saved, depths, versions)
+        result._record = (function, inputs, saved, depths, versions)
     else:
         result._depth = 0
         result._function = result._record = None

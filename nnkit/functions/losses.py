@@ -14,18 +14,23 @@ import numpy as np
 
 from .base import ONE, ZERO, Array, Function, Gradients, Kernels
 
+#: Losses that BLAS adds up: sooner than NumPy, but with errors that grow with their number.
+FEW = 1024
+
 
 class Reduced(Function):
     """The mean or the sum of the losses that another function gives: one number.
 
     Every loss has the same share in it, so that `backward` of the other function is given the
     gradient as one number, which NumPy broadcasts. Keep one instance a loss: it remembers the ones
-    that losses are added up with, and that number.
+    that a few losses are added up with, and that number.
     """
+
+    __slots__ = ("_known",)  # beside the attributes: it does not change what this computes
 
     def __init__(self, losses: Function, reduction: str = "mean") -> None:
         self.losses, self.reduction = losses, reduction
-        self._known: tuple[Array, Array] | None = None
+        self._known: tuple[int, Any, Array | None, Array] | None = None
 
     @property
     def name(self) -> str:
@@ -36,25 +41,47 @@ class Reduced(Function):
         share = ", divided by their number" if self.reduction == "mean" else ""
         return f"each loss receives the gradient{share}; {self.losses.rule}"
 
-    def constants(self, losses: Array) -> tuple[Array, Array]:
-        """A vector of ones, one for each of the losses, and the share of each."""
+    @property
+    def passes_gradient_on(self) -> bool:  # type: ignore[override]
+        return self.losses.passes_gradient_on
+
+    def _constants(self, losses: Array) -> tuple[Array | None, Array]:
+        """Ones to add up these losses with, if they are few, and the share of each."""
+        n, dtype = losses.size, losses.dtype
         known = self._known
-        if known is None or known[0].size != losses.size or known[0].dtype is not losses.dtype:
-            if self.reduction == "mean" and not losses.size:
+        if known is None or known[0] != n or known[1] is not dtype:
+            if self.reduction == "mean" and not n:
                 raise ValueError("there is no mean of no examples")
-            share = 1 / losses.size if self.reduction == "mean" else 1
-            ones = np.ones(losses.size, losses.dtype)
-            known = self._known = ones, np.array(share, losses.dtype)
-        return known
+            floating = dtype.kind == "f"
+            ones = np.ones(n, dtype) if n <= FEW and floating else None
+            share = np.array(1 / n if self.reduction == "mean" else 1, dtype if floating else "f4")
+            known = self._known = n, dtype, ones, share
+        return known[2], known[3]
 
     def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
         losses, saved = self.losses.forward(k, p, t)
-        ones, share = self.constants(losses)
-        add_up = k.average if self.reduction == "mean" else k.dot
-        return add_up(k.ravel(losses), k.constant(ones)), (saved, k.constant(share))
+        ones, share = self._constants(losses)
+        mean = self.reduction == "mean"
+        if ones is None:
+            total = k.mean(losses) if mean else k.sum(losses)
+        else:
+            total = (k.average if mean else k.dot)(k.ravel(losses), k.constant(ones))
+        return total, (k, saved, k.constant(share))
+
+    def of_each(self, losses: Array) -> Array:
+        """What `forward` makes of each of these losses, along the first axis, to the same bits."""
+        ones, _ = self._constants(losses[0])
+        if ones is None:
+            totals = np.add.reduce(losses, axis=tuple(range(1, losses.ndim)))
+        else:
+            totals = np.vecdot(losses.reshape(len(losses), -1), ones)
+        result: Array = totals / losses[0].size if self.reduction == "mean" else totals
+        return result
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
-        saved, share = saved
+        made_in, saved, share = saved
+        if not made_in.recording:  # or recording no more
+            k = made_in  # the gradient has no axes, but what the losses are made of may have
         share = share if grad is ONE else k.multiply(grad, share)
         return self.losses.backward(k, share, saved, needs)
 

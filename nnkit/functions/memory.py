@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sys import getrefcount
+from sys import getrefcount, gettrace, settrace
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,11 @@ def _count_unshared() -> int:
     return getrefcount(array)
 
 
+_tracer = gettrace()
+settrace(None)  # it may look at local variables, and thereby refer to them as well
 #: What `getrefcount` says of an array that one attribute and the variable it is asked of refer to.
 UNSHARED = _count_unshared()
+settrace(_tracer)
 
 
 def address(x: Array) -> int:

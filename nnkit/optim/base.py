@@ -329,8 +329,8 @@ class Optimizer:
         self.steps = steps
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy of a view is no view: copied optimizers pack their parameters anew.
-        return self.__dict__ | {"_places": [], "_present": [], "_cuts": []}
+        # A copy of a view is no view: copied optimizers make all their views anew.
+        return self.__dict__ | {"_places": [], "_present": [], "_cuts": [], "_page": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ |= state

@@ -166,6 +166,15 @@ class TestRecorder:
         y.backward()
         np.testing.assert_allclose(x.grad, 3 - 3 * np.tanh(x.data) ** 2)
 
+    def test_its_loss_can_be_walked_afterwards(self):
+        x, target = Tensor([[0.5], [1.0]], requires_grad=True), Tensor([[0.0], [2.0]])
+        with recording() as recorder:
+            recorder.know("fixed", x._data)
+            recorder.know("fixed", target._data)
+            loss = nn.MSE()(x, target)
+        loss.backward()
+        np.testing.assert_array_equal(x.grad, [[0.5], [-1.0]])
+
     def test_what_nobody_wants_is_left_out(self):
         values = np.ones(3)
         with recording() as recorder:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 import nnkit as nn
 from nnkit import functions as F
+from nnkit.errors import ShapeError
+from nnkit.functions.base import NUMPY_KERNELS, SCALAR_KERNELS
 from nnkit.tensor import Tensor, apply, no_grad
 from tests.nnkit.numeric import LAYOUTS, arrays_in, central_differences, laid_out
 from tests.nnkit.operations import TABLE, Problem, Row, all_functions
@@ -37,8 +39,8 @@ def run(problem: Problem, *inputs: np.ndarray) -> np.ndarray:
 
 def gradients(output: Tensor, grad: np.ndarray, needs: list[bool]) -> F.base.Gradients:
     """What the backward rule alone answers."""
-    k = output._record[1]
-    return output._function.backward(k, grad, output._record[3], needs)
+    k = NUMPY_KERNELS if grad.ndim else SCALAR_KERNELS
+    return output._function.backward(k, grad, output._record[2], needs)
 
 
 def cotangent(output: np.ndarray, seed: int) -> np.ndarray:
@@ -152,21 +154,26 @@ def test_only_what_is_needed_is_computed(row, data, seed):
 @settings(max_examples=5, deadline=None)
 @given(data=st.data(), seed=seeds)
 def test_the_graph_is_released_by_backward(row, data, seed):
-    """Neither inputs nor saved arrays outlive backward(), and no cycle needs the collector."""
+    """Neither inputs nor saved arrays outlive backward(), and no cycle needs the collector.
+
+    But for those that the operation keeps for its next call.
+    """
     problem = data.draw(row.problems)
     tensors = tensors_of(row, row.inputs(problem, seed))
     middle = [Tensor._of(t._data * 1, t.requires_grad) for t in tensors]
-    output = apply(problem.make(), *middle)
+    function = problem.make()
+    output = apply(function, *middle)
+    kept = [output._data, *arrays_in([getattr(function, n, None) for n in ("_kept", "_known")])]
     saved = [
         a
         for a in arrays_in(output._record[2])
-        if a is not output._data and not np.shares_memory(a, output._data)
+        if not any(a is other or np.shares_memory(a, other) for other in kept)
     ]
     watched = [weakref.ref(thing) for thing in (*middle, *saved)]
     gc.disable()
     try:
         output.backward(cotangent(output._data, seed))
-        del middle, saved
+        del middle, saved, kept
         assert [ref() for ref in watched if ref() is not None] == []
     finally:
         gc.enable()
@@ -341,6 +348,32 @@ def test_activations_take_numbers_of_any_size(function):
     below = -1.0 if isinstance(function, F.ELU) else 0.0
     np.testing.assert_array_equal(y.data, np.where(x.data > 0, x.data, below))
     np.testing.assert_array_equal(x.grad, x.data > 0)
+
+
+class SumOfSquares(F.Function):
+    """One number, with a backward rule that works on numbers in place."""
+
+    def forward(self, k, x, scale):
+        return k.multiply(k.sum(k.square(x)), scale), (x, scale)
+
+    def backward(self, k, grad, saved, needs):
+        x, scale = saved
+        twice = k.multiply(grad, 2.0)
+        twice = k.multiply(twice, scale, out=twice)
+        return k.multiply(x, twice), k.multiply(grad, k.sum(k.square(x)))
+
+
+def test_rules_work_in_place_on_gradients_of_one_number():
+    x, scale = Tensor([1.0, 2.0], requires_grad=True), Tensor(3.0, requires_grad=True)
+    apply(SumOfSquares(), x, scale).backward()
+    np.testing.assert_array_equal(x.grad, [6.0, 12.0])
+    assert isinstance(scale.grad, np.ndarray) and scale.grad == 5.0
+
+
+@pytest.mark.parametrize("inputs", [([1.0], None), (None, [1.0]), ([1.0], None, [1.0])])
+def test_none_is_no_input(inputs):
+    with pytest.raises(ShapeError, match="real numbers"):
+        apply(F.Concatenate(0), *inputs)
 
 
 def test_powers_of_zero_are_flat_in_the_exponent():

@@ -1,5 +1,7 @@
 """Losses: against PyTorch, at the ends of the number range, and against silent mistakes."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import nnkit as nn
+from nnkit import functions as F
 from nnkit.errors import ConfigError, ShapeError
 from nnkit.losses import LOSSES
 from nnkit.tensor import Parameter, Tensor
@@ -290,6 +293,75 @@ def test_repr_shows_what_is_not_the_default():
     assert repr(nn.MSE()) == "MSE()"
     assert repr(nn.MSE("sum")) == "MSE(reduction='sum')"
     assert "0.5" in repr(nn.Huber(delta=0.5))
+
+
+class TestReduction:
+    @pytest.mark.parametrize("n", [1000, 1_000_000])
+    def test_of_few_and_many_losses_is_exact_to_a_few_digits_of_float32(self, n):
+        errors = np.random.default_rng(0).uniform(0, 1, (n, 1)).astype(np.float32)
+        mean = errors.mean(dtype=np.float64)
+        nothing = np.zeros_like(errors)
+        assert nn.L1()(errors, nothing).item() == pytest.approx(mean, rel=1e-6)
+        assert nn.L1("sum")(errors, nothing).item() == pytest.approx(n * mean, rel=1e-6)
+
+    def test_of_many_losses_leaves_nothing_behind(self):
+        criterion = nn.MSE()
+        many = np.zeros((1_000_000, 1), np.float32)
+        tracemalloc.start()
+        try:
+            criterion(many, many)
+            criterion._last_call = None
+            assert tracemalloc.get_traced_memory()[0] < 100_000
+        finally:
+            tracemalloc.stop()
+
+    def test_follows_changes_of_the_loss(self):
+        huber = nn.Huber()
+        assert huber([3.0, 0.0], [0.0, 0.0]).item() == 1.25
+        huber.delta = 2.0
+        assert huber([3.0, 0.0], [0.0, 0.0]).item() == 2.0
+        huber.reduction = "sum"
+        assert huber([3.0, 0.0], [0.0, 0.0]).item() == 4.0
+        assert huber([3.0], [0.0]).item() == 4.0
+        with pytest.raises(ConfigError, match="delta"):
+            huber.delta = -1.0
+        assert huber.delta == 2.0
+
+    def test_of_truth_values_counts_them(self):
+        wrong = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 0.0])
+        assert ZeroOne()(*wrong).item() == 0.75
+        assert ZeroOne("sum")(*wrong).item() == 3
+
+    def test_a_gradient_that_is_passed_on_is_the_leaf_s_own(self):
+        criterion, p = Difference(), nn.Tensor(5.0, requires_grad=True)
+        for _ in range(2):
+            p.grad = None
+            criterion(p, 0.0).backward()
+            assert p.grad == 1
+            p.grad *= 100
+
+
+class ZeroOneError(F.Function):
+    def forward(self, k, p, t):
+        return k.greater(k.absolute(k.subtract(p, t)), 0.5), None
+
+
+class ZeroOne(nn.losses.Loss):
+    name, function = "zero_one", ZeroOneError()
+
+
+class PassesOn(F.Function):
+    passes_gradient_on = True
+
+    def forward(self, k, p, t):
+        return k.subtract(p, t), None
+
+    def backward(self, k, grad, saved, needs):
+        return grad, None
+
+
+class Difference(nn.losses.Loss):
+    name, function = "difference", PassesOn()
 
 
 def test_targets_are_read_in_the_dtype_of_the_predictions():

@@ -4,6 +4,8 @@ import copy
 import functools
 import gc
 import pickle
+import subprocess
+import sys
 import weakref
 
 import numpy as np
@@ -407,6 +409,27 @@ class TestMemoryOfLinear:
         layer, xs = self.example(rows=20_000)
         layer(xs[0])
         assert self.kept(layer) is None
+
+    def test_is_not_taken_for_free_where_a_tracer_watches_the_import(self):
+        """One that reads local variables refers to them too."""
+        program = """
+import sys
+def trace(frame, event, argument):
+    frame.f_locals
+    return trace
+sys.settrace(trace)
+import nnkit as nn
+assert sys.gettrace() is trace
+sys.settrace(None)
+import numpy as np
+layer = nn.Linear(2, 1)
+first = layer(np.ones((3, 2), np.float32)).sum()
+layer(np.full((3, 2), 5, np.float32))
+first.backward()
+print(layer.weight.grad.tolist())
+"""
+        run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        assert run.stdout == "[[3.0, 3.0]]\n", run.stderr
 
     def test_is_no_part_of_a_copy(self):
         layer, xs = self.example()

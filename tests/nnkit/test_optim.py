@@ -569,17 +569,19 @@ class TestPacking:
     def test_copied_with_its_parameters_it_changes_the_copies(self, copied):
         (p,) = parameters(4)
         optimizer = nn.Adam([p], lr=0.1)
-        give_gradients([p], 0)
-        optimizer.step()
+        for seed in range(3):
+            give_gradients([p], seed)
+            optimizer.step()
         (q,), other = copied(([p], optimizer))
-        give_gradients([p, q], 1)
-        q.grad = p.grad
-        before = p.data.copy()
-        other.step()
-        np.testing.assert_array_equal(p.data, before)
-        optimizer.step()
-        assert (p.data != before).all()
-        assert_same_bits(q.data, p.data)
+        for seed in range(3, 6):
+            give_gradients([p, q], seed)
+            q.grad = p.grad
+            before = p.data.copy()
+            other.step()
+            np.testing.assert_array_equal(p.data, before)
+            optimizer.step()
+            assert (p.data != before).all()
+            assert_same_bits(q.data, p.data)
 
     def test_two_optimizers_on_the_same_parameters(self):
         """They take turns; the last one made does not cut the first one off."""

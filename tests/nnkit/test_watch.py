@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 import nnkit as nn
+from nnkit import functions as F
 from nnkit.forward import ForwardPass
 from nnkit.optim import Optimizer
 from nnkit.step import TrainingStep
+from nnkit.tensor import apply
 
 X = np.random.default_rng(0).normal(size=(32, 2)).astype(np.float32)
 Y = np.random.default_rng(1).normal(size=(32, 1)).astype(np.float32)
@@ -441,6 +443,32 @@ def test_gradients_that_penalties_have_changed_are_not():
     optimizer = nn.SGD(model.parameters(), lr=0.01, weight_decay=0.1)
     TrainingStep(model, nn.MSE(), optimizer)(X, Y)
     assert model.weight.grad is None
+
+
+class Total(F.Reduced):
+    """An operation of one's own that remembers what ours does."""
+
+
+class AppliesSine(Scaled):
+    def forward(self, x):
+        return apply(F.Sin(), self.layer(x))
+
+
+def test_operations_that_are_applied_by_hand_are_captured():
+    def make():
+        model, total = AppliesSine(), Total(F.SquaredError())
+        optimizer = nn.SGD(model.parameters(), lr=0.01)
+        return model, lambda p, t: apply(total, p, t), optimizer
+
+    assert assert_alike(make) == ""
+
+
+@pytest.mark.parametrize("delta", [0.1, 2.0])
+def test_the_delta_of_a_loss_counts_from_the_next_step(delta):
+    def edit(model, loss, optimizer):
+        loss.delta = delta
+
+    assert assert_alike(with_loss(lambda optimizer: nn.Huber()), edit) == ""
 
 
 def test_no_output_is_left_from_the_trial():
