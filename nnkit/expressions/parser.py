@@ -31,7 +31,7 @@ MAX_LENGTH = 500
 MAX_DEPTH = 50
 MAX_NODES = 300
 
-_ALIASES = MappingProxyType({"max": "maximum", "min": "minimum"})
+_ALIASES = MappingProxyType({"max": "maximum", "min": "minimum", "ln": "log"})
 _TWO_ARGUMENTS = ("maximum", "minimum")
 
 

@@ -36,7 +36,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
 )
 """The functions a formula may call, for NumPy arrays: those to supply for any other kind of value.
 
-``log`` is natural, ``sigmoid(x) = 1 / (1 + exp(-x))``, ``relu(x) = maximum(x, 0)``,
+``log`` (or ``ln``) is natural, ``sigmoid(x) = 1 / (1 + exp(-x))``, ``relu(x) = maximum(x, 0)``,
 ``softplus(x) = log(1 + exp(x))``. ``maximum`` and ``minimum`` take two arguments, the others one.
 """
 

@@ -134,6 +134,7 @@ class TestGrammar:
             ("-(x+y)*2", "-(x + y) * 2"),
             ("-(x*y)", "-(x * y)"),
             ("min(x,max(y,1))>=.5", "minimum(x, maximum(y, 1)) >= 0.5"),
+            ("ln(x)", "log(x)"),
             ("a=x;a;", "a = x; a"),
         ],
     )
@@ -300,7 +301,7 @@ MISTAKES = [
     ("Exp(x)", 0, "did you mean 'exp'?"),
     ("X", 0, "unknown name 'X'; did you mean 'x'?"),
     ("height = x; heigth", 12, "did you mean 'height'?"),
-    ("ln(x)", 0, "unknown function 'ln'; known are sin, cos, exp, log"),
+    ("lb(x)", 0, "unknown function 'lb'; known are sin, cos, exp, log"),
     ("foo", 0, "unknown name 'foo'; known are x, y, pi, e, sin"),
     ("sin x", 0, "'sin' is a function, write sin(...)"),
     ("1 + max", 4, "'max' is a function, write max(...)"),

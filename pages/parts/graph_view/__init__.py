@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnkit.graph import GraphNode
 from nnkit.walkthrough import Part, Walkthrough
 from pages.parts import palette
-from pages.parts.graph_view.layout import lay_out
+from pages.parts.graph_view.layout import Point, apart, lay_out
 from pages.parts.typeset import LARGEST_MATRIX, plain_formula, plain_number
 
 LINE = 17  # height of a line of text
@@ -26,6 +26,8 @@ MARGIN = 12  # around the drawing, for what stands out a little
 LABEL = 36  # width of the words "value" and "grad"
 MORE = 20  # width of the mark that more is to come
 DIGIT = 7.0
+GAP = 46.0  # between columns, at least
+SENT = 20.0  # height of what is written on a line, with a little room
 
 _FOLDER = Path(__file__).parent
 _mount = st.components.v2.component(
@@ -60,8 +62,11 @@ def scene(walk: Walkthrough, position: int) -> dict[str, Any]:
     """Everything to draw, as plain data. Boxes stand in the same place at every position."""
     graph = walk.graph
     texts = [_Texts(walk, node) for node in graph.nodes]
+    everything = [_sent(part) or "" for step in walk.steps for part in step.parts]
     layout = lay_out(
-        tuple(text.size for text in texts), tuple((e.source, e.target) for e in graph.edges)
+        tuple(text.size for text in texts),
+        tuple((e.source, e.target) for e in graph.edges),
+        gap_x=max([GAP, *(_sent_width(text) + 6 for text in everything)]),
     )
     known = walk.gradients_after(position)
     step = walk.steps[position - 1] if 0 < position <= len(walk.steps) else None
@@ -89,13 +94,18 @@ def scene(walk: Walkthrough, position: int) -> dict[str, Any]:
                 "label": _label(walk, node, gradient, missing),
             }
         )
+    lines = [[(x + MARGIN, y + MARGIN) for x, y in line] for line in layout.lines]
+    flows = [_sent(sent.get((edge.target, edge.position))) for edge in graph.edges]
     edges = [
         {
-            "points": [(x + MARGIN, y + MARGIN) for x, y in line],
+            "points": line,
             "constant": edge.gradient is None,
-            "sent": _sent(sent.get((edge.target, edge.position))),
+            "sent": flow,
+            "place": place,
         }
-        for edge, line in zip(graph.edges, layout.lines, strict=True)
+        for edge, line, flow, place in zip(
+            graph.edges, lines, flows, _sent_places(lines, flows), strict=True
+        )
     ]
     return {
         "width": layout.width + 2 * MARGIN,
@@ -165,3 +175,23 @@ def _sent(part: Part | None) -> str | None:
     text = plain_number(part.edge.gradient.item())
     adds = part.earlier + part.missing and not text.startswith("−")
     return f"+{text}" if adds else text
+
+
+def _sent_width(text: str) -> float:
+    return 6.4 * len(text) + 10
+
+
+def _sent_places(
+    lines: Sequence[Sequence[Point]], flows: Sequence[str | None]
+) -> list[tuple[float, float, float] | None]:
+    """Where on its line each text is written: the middle, and the width.
+
+    All of them belong to one box, so they stand before it, one above the other.
+    """
+    middles = [((a + c) / 2, (b + d) / 2) for *_, (a, b), (c, d) in lines]
+    written = sorted((i for i, text in enumerate(flows) if text), key=lambda i: middles[i][1])
+    heights = apart([middles[i][1] for i in written], [SENT] * len(written), 0)
+    places: list[tuple[float, float, float] | None] = [None] * len(lines)
+    for i, height in zip(written, heights, strict=True):
+        places[i] = middles[i][0], height, _sent_width(flows[i] or "")
+    return places

@@ -106,12 +106,9 @@ function line(edge) {
   )
 }
 
-/** What flows back along a line, written at its middle. */
+/** What flows back along a line, written on it. */
 function sent(edge) {
-  const middle = Math.floor((edge.points.length - 1) / 2)
-  const [a, b] = [edge.points[middle], edge.points[middle + 1]]
-  const [x, y] = [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2]
-  const width = 6.4 * edge.sent.length + 10
+  const [x, y, width] = edge.place
   return element(
     "g",
     { class: "sent", "aria-hidden": "true" },

@@ -209,11 +209,11 @@ def _middles(
     before, after = _neighbours(links)
     middles: dict[Spot, float] = {}
     for column in spots:
-        middles |= dict(zip(column, _apart([0.0] * len(column), column, heights, gap), strict=True))
+        middles |= dict(zip(column, apart([0.0] * len(column), [heights[s] for s in column], gap), strict=True))
     for sweep in range(2 * SWEEPS):
         for column in spots if sweep % 2 else reversed(spots):
             wanted = [_pull(s, (*before[s], *after[s]), middles) for s in column]
-            middles |= dict(zip(column, _apart(wanted, column, heights, gap), strict=True))
+            middles |= dict(zip(column, apart(wanted, [heights[s] for s in column], gap), strict=True))
     top = min(middle - heights[spot] / 2 for spot, middle in middles.items())
     return {spot: middle - top for spot, middle in middles.items()}
 
@@ -227,17 +227,18 @@ def _pull(spot: Spot, neighbours: Sequence[Spot], middles: Mapping[Spot, float])
     return sum(w * middles[n] for w, n in zip(weights, neighbours, strict=True)) / sum(weights)
 
 
-def _apart(
-    wanted: Sequence[float], column: Sequence[Spot], heights: Mapping[Spot, float], gap: float
-) -> list[float]:
-    """The heights nearest to `wanted` (least squares) that keep order and gaps.
+def apart(wanted: Sequence[float], heights: Sequence[float], gap: float) -> list[float]:
+    """The middles nearest to `wanted` (least squares) that keep order and gaps.
 
-    With the room that each needs above it taken off, the heights must only not fall: that is
+    With the room that each needs above it taken off, the middles must only not fall: that is
     isotonic regression, solved by pooling neighbours that violate it.
+
+    >>> apart([0, 1, 30], [10, 10, 10], gap=2)
+    [-5.5, 6.5, 30.0]
     """
     shifts = [0.0]
-    for above, below in pairwise(column):
-        shifts.append(shifts[-1] + (heights[above] + heights[below]) / 2 + gap)
+    for above, below in pairwise(heights):
+        shifts.append(shifts[-1] + (above + below) / 2 + gap)
     pools: list[tuple[float, int]] = []  # mean and size
     for want, shift in zip(wanted, shifts, strict=True):
         mean, size = want - shift, 1
