@@ -7,12 +7,15 @@ steps of the backward pass have been done.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from nnkit.errors import ExpressionError
 from nnkit.expressions import point_at
+from nnkit.gradcheck import GradientEntry
 from nnkit.walkthrough import (
     Step,
     Walkthrough,
@@ -38,6 +41,7 @@ FIRST = "Neuron"
 MOST_NODES = 100
 _OK, _WRONG = ":green[:material/check_circle:]", ":red[:material/cancel:]"
 _CORNER = ":orange[:material/change_history:]"
+_UNDEFINED = ":gray[:material/do_not_disturb_on:]"
 
 
 # ---- what to look at -----------------------------------------------------------------------------
@@ -74,8 +78,8 @@ def chosen_walk() -> Walkthrough | None:
         persist_state="session",
         max_chars=500,
         help="Variables are single letters, with a number if you like: x, y, w, b, x1. Known are "
-        "+ - \\* / ^, sin cos exp log sqrt abs tanh sigmoid relu softplus max min, pi and e. "
-        "`a = x*y; a^2` gives a part a name.",
+        "+ - \\* / ^, sin cos exp log sqrt abs tanh sigmoid relu softplus max min, pi and e; log "
+        "is the natural logarithm. `a = x*y; a^2` gives a part a name.",
     )
     try:
         expression = parse_expression(text)
@@ -282,10 +286,9 @@ def _check(walk: Walkthrough, position: int) -> None:
         analytic = result = ""
         if known.get(ids[entry.name], (None, 1))[1] == 0:
             analytic = plain_number(entry.analytic, 6)
-            result = _OK if entry.error <= walk.check.tolerance else _WRONG
-            result += _CORNER if entry.corners else ""
-            result += " corner" if entry.corners else f" {plain_number(entry.error, 2)}"
-        rows.append((f"${variable}$", analytic, plain_number(entry.numeric, 6), result))
+            result = _compared(entry, walk.check.tolerance)
+        numeric = plain_number(entry.numeric, 6) if math.isfinite(entry.numeric) else "–"
+        rows.append((f"${variable}$", analytic, numeric, result))
     st.markdown("**Checked by finite differences**")
     titles = ("", "backward", "differences", "relative error")
     columns = dict(zip(titles, zip(*rows, strict=True), strict=True))
@@ -297,6 +300,21 @@ def _check(walk: Walkthrough, position: int) -> None:
             f"{_CORNER} A corner: the slopes to the left and to the right differ, and every "
             "gradient between the two is right."
         )
+    if not all(math.isfinite(entry.numeric) for entry in entries):
+        st.caption(
+            f"{_UNDEFINED} Differences take values a little to the left and to the right. Here the "
+            "formula has none on one of these sides, so there is no slope to compare with."
+        )
+
+
+def _compared(entry: GradientEntry, tolerance: float) -> str:
+    """How the gradient of the backward pass agrees with the differences."""
+    if not math.isfinite(entry.numeric):
+        return f"{_UNDEFINED} not defined"
+    mark = _OK if entry.error <= tolerance else _WRONG
+    if entry.corners:
+        return f"{mark}{_CORNER} corner"
+    return f"{mark} {plain_number(entry.error, 2)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -159,7 +159,17 @@ def test_what_is_not_defined_is_told(page):
     page.number_input(key="gradient_value_x").set_value(-1.0).run()
     press(page, "last")
     assert "v1 = log(x) is NaN" in page.warning[0].value.replace("\\", "")
-    assert any("cancel" in row[2] for row in table(page).values())
+    assert table(page)["L/y"][1:] == ["–", ":gray[:material/do_not_disturb_on:] not defined"]
+
+
+@pytest.mark.parametrize("formula", ["x^x", "sqrt(x)", "1/x"])
+def test_where_there_is_nothing_to_one_side_no_difference_is_judged(page, formula):
+    write(page, formula)
+    page.number_input(key="gradient_value_x").set_value(0.0).run()
+    press(page, "last")
+    _, differences, result = table(page)["L/x"]
+    assert differences == "–" and result.endswith("not defined")
+    assert any("to the left and to the right" in caption.value for caption in page.caption)
 
 
 def test_an_error_that_passes_is_within_the_tolerance(page):

@@ -118,6 +118,19 @@ class TestScene:
         assert [edge["sent"] for edge in edges] == ["−3", "2", None, None]
         assert [edge["sent"] for edge in scene(walk, 1)["edges"]] == [None, None, "1", "+1"]
 
+    @pytest.mark.parametrize("title", ["x * x * x", "x * x + 3 * x", "max(x, x)", *WALKS])
+    def test_what_is_written_on_lines_keeps_apart_and_fits_between_the_boxes(self, title):
+        walk = WALKS.get(title) or walk_through_expression(title, {"x": 0.123456})
+        for position in range(1, len(walk.steps) + 1):
+            drawn = scene(walk, position)
+            written = [edge for edge in drawn["edges"] if edge["sent"]]
+            heights = sorted(edge["place"][1] for edge in written)
+            assert all(below - above >= 18 for above, below in pairwise(heights))
+            for edge in written:
+                x, _, width = edge["place"]
+                assert edge["points"][-2][0] < x - width / 2
+                assert x + width / 2 < edge["points"][-1][0]
+
     def test_boxes_say_in_words_what_they_show(self):
         walk = walk_through_expression("x * 2 + x", {"x": -1.5})
         labels = [node["label"] for node in scene(walk, 1)["nodes"]]

@@ -208,12 +208,13 @@ def _middles(
     links = list(dict.fromkeys(pair for route in routes for pair in pairwise(route)))
     before, after = _neighbours(links)
     middles: dict[Spot, float] = {}
-    for column in spots:
-        middles |= dict(zip(column, apart([0.0] * len(column), [heights[s] for s in column], gap), strict=True))
+    columns = [(column, [heights[s] for s in column]) for column in spots]
+    for column, tall in columns:
+        middles |= dict(zip(column, apart([0.0] * len(column), tall, gap), strict=True))
     for sweep in range(2 * SWEEPS):
-        for column in spots if sweep % 2 else reversed(spots):
+        for column, tall in columns if sweep % 2 else reversed(columns):
             wanted = [_pull(s, (*before[s], *after[s]), middles) for s in column]
-            middles |= dict(zip(column, apart(wanted, [heights[s] for s in column], gap), strict=True))
+            middles |= dict(zip(column, apart(wanted, tall, gap), strict=True))
     top = min(middle - heights[spot] / 2 for spot, middle in middles.items())
     return {spot: middle - top for spot, middle in middles.items()}
 
@@ -236,7 +237,7 @@ def apart(wanted: Sequence[float], heights: Sequence[float], gap: float) -> list
     >>> apart([0, 1, 30], [10, 10, 10], gap=2)
     [-5.5, 6.5, 30.0]
     """
-    shifts = [0.0]
+    shifts = [0.0] if heights else []
     for above, below in pairwise(heights):
         shifts.append(shifts[-1] + (above + below) / 2 + gap)
     pools: list[tuple[float, int]] = []  # mean and size
