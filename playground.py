@@ -13,9 +13,10 @@ st.set_page_config(
     layout="wide",
     initial_sidebar_state=310,
 )
+train = st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True)
 page = st.navigation(
     [
-        st.Page("pages/train.py", title="Train", icon=":material/play_circle:", default=True),
+        train,
         st.Page("pages/data.py", title="Data", icon=":material/scatter_plot:"),
         st.Page("pages/evaluate.py", title="Evaluate", icon=":material/monitoring:"),
         st.Page("pages/predict.py", title="Predict", icon=":material/online_prediction:"),
@@ -24,5 +25,7 @@ page = st.navigation(
     position="top",
 )
 state.follow_link()
+if page is not train:
+    state.pause()  # its visitor is to find it as it was left
 page.run()
 state.write_link()

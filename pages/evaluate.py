@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from pages.parts import cross_validation, evaluation, state
+from pages.parts import cross_validation, evaluation
 
-state.pause()
 evaluation.measures()
 st.subheader("Cross-validation")
 cross_validation.panel()

@@ -13,7 +13,7 @@ from nnkit.errors import NnkitError
 from nnkit.predictor import Predictor
 from pages.parts import state, views
 from pages.parts.live_plot import live_plot
-from pages.parts.texts import plain, sentence
+from pages.parts.texts import plain, probability, sentence
 
 PLOT_HEIGHT = 560
 
@@ -91,7 +91,6 @@ def typed_points(predictor: Predictor) -> NDArray[np.float64]:
     return points
 
 
-state.pause()
 left, right = st.columns([2, 3], gap="medium")
 with left:
     predictor, name = chosen()
@@ -104,15 +103,13 @@ with left:
         st.error(sentence(error), icon=":material/block:")
         points, answers = points[:0], {}
     inputs = dict(zip(predictor.input_names, points.T, strict=True))
+    columns = pd.DataFrame({**answers, **inputs, **answers})  # answers first, whatever inputs are
+    chances = [name for name in answers if name not in ("class", "prediction")]
+    numbers = [name for name in columns if name not in ("class", *chances)]
     st.dataframe(
-        pd.DataFrame({**inputs, **answers}),
+        columns.style.format(probability, subset=chances).format("{:.6g}", subset=numbers),
         hide_index=True,
         height=240,
-        column_config={
-            column: st.column_config.NumberColumn(format="%.9g")
-            for column in answers
-            if column != "class"
-        },
         alt="Predictions for the points",
     )
 with right:

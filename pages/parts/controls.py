@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from nnkit.config import CUSTOM
-from nnkit.datasets import DATASETS, feature_names
+from nnkit.datasets import DATASETS, Dataset, feature_names
 from nnkit.errors import NnkitError
 from nnkit.init import INITIALIZERS
 from nnkit.settings import (
@@ -25,10 +25,15 @@ from nnkit.settings import (
     Number,
 )
 from pages.parts import session, state, views
-from pages.parts.texts import in_words, sentence, title
+from pages.parts.texts import in_words, plain, shortened, title
 
 #: Signs beside a title, for when a field acts. As text: screen readers would spell an icon's name.
 LIVE, REBUILDS = "↯", "↻"
+
+SEED_HELP = "Another seed draws other points from the same shape."
+SPLIT_SEED_HELP = "Another seed takes other samples of your data to train on, the rest to test."
+
+COLUMNS_NAMED = 12  # in a help text
 
 _OPTIMIZERS = {
     "sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop", "adagrad": "AdaGrad",
@@ -41,13 +46,17 @@ _OPTIMIZERS = {
 
 def attempt(do: Callable[..., None], *values: Any, **named: Any) -> None:
     """Do what the visitor asked for; where it is refused, say why, and nothing has changed."""
-    state.clear_words()
-    try:
-        with state.session().lock:
-            do(*values, **named)
-    except NnkitError as error:
-        state.refuse(in_words(error))
-        st.toast(sentence(error), icon=":material/block:")
+    refusal = ""
+    with session.undisturbed():
+        state.clear_words()
+        try:
+            with state.session().lock:
+                do(*values, **named)
+        except NnkitError as error:
+            refusal = in_words(error)
+            state.refuse(refusal)
+    if refusal:
+        st.toast(plain(refusal), icon=":material/block:")
 
 
 def button(key: str, title: str, do: Callable[[], None], **options: Any) -> bool:
@@ -57,16 +66,17 @@ def button(key: str, title: str, do: Callable[[], None], **options: Any) -> bool
 
 
 def _clicked(key: str, do: Callable[[], None]) -> None:
-    if not session.is_click_again(key):
-        attempt(do)
+    with session.undisturbed():  # a click that is remembered is also done
+        if not session.is_click_again(key):
+            attempt(do)
 
 
 def _changed(key: str, do: Callable[[Any], None]) -> None:
     value = st.session_state[key]
-    if value is None or session.is_echo(key, value):
-        return
-    session.heard(key, value)
-    attempt(do, value)
+    with session.undisturbed():  # a choice that is remembered is also made
+        if value is not None and not session.is_echo(key, value):
+            session.heard(key, value)
+            attempt(do, value)
 
 
 def bind(key: str, value: Any, do: Callable[[Any], None]) -> dict[str, Any]:
@@ -167,17 +177,28 @@ def data_group() -> None:
             _number("samples", "More samples show the shape better and slow each epoch.", step=100)
             _slider("noise", _noise_help())
     with right:
-        _number("data_seed", "Another seed draws other points from the same shape.", step=1)
+        seed_help = SPLIT_SEED_HELP if own else SEED_HELP
+        _number("data_seed", seed_help, step=1)
         _slider("train_fraction", "The share of the samples to learn from; the rest only tests.")
     available = feature_names(now.data.inputs.shape[1])
+    help = "What the network is given; a fitting feature can replace whole layers."
+    if own:
+        help += f" Here {_columns(now.data)}."
     st.pills(
         _label("features"),
         available,
         selection_mode="multi",
         format_func=views.feature_title,
-        help=_help("What the network is given; a fitting feature can replace whole layers."),
+        help=_help(help),
         **bind("features", list(config.features), _use_features),
     )
+
+
+def _columns(data: Dataset) -> str:
+    """Which of the visitor's columns is x₁, which x₂, …"""
+    names = [plain(shortened(name, 20)) for name in data.input_names[:COLUMNS_NAMED]]
+    said = ", ".join(f"{views.feature_title(f'x{i}')} is {name}" for i, name in enumerate(names, 1))
+    return said if len(data.input_names) <= COLUMNS_NAMED else f"{said} …"
 
 
 def _own_samples(count: int) -> None:

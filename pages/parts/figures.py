@@ -99,18 +99,17 @@ def decision_boundary(
 
 
 def _key(class_names: Sequence[str]) -> dict[str, Any]:
-    """Which colour and shape is which class, beside the name of the horizontal axis."""
+    """Which colour and shape is which class, in a line above the plane."""
+    room = 40 // min(len(class_names), len(CLASSES))  # characters for each
     parts = [
-        f'<span style="color:{colour}">{sign}</span> {safe_text(name, 12)}'
+        f'<span style="color:{colour}">{sign}</span> {safe_text(name, room)}'
         for colour, sign, name in zip(CLASSES, SIGNS, class_names)  # noqa: B905 (there may be more)
     ]
     if len(class_names) > len(parts):
         parts.append(f"and {len(class_names) - len(parts)} more")
-    place = {"xref": "x domain", "yref": "y domain", "x": 1, "y": 0, "yshift": -17}
-    return note(
-        "class " + " \u2002".join(parts), **place, xanchor="right", yanchor="top",
-        font={"size": 11, "color": MUTED},
-    )  # fmt: skip
+    place = {"xref": "x domain", "yref": "y domain", "x": 0, "y": 1, "yanchor": "bottom"}
+    font = {"size": 11, "color": MUTED}
+    return note("class " + " \u2002".join(parts), **place, font=font)
 
 
 def regression_surface(
@@ -268,6 +267,7 @@ def _plane(
         yaxis=axis(safe_text(input_names[1]), [bottom, top], **plain, **square),
         images=[picture],
         plot_bgcolor=NEUTRAL,
+        margin={"l": 46, "r": 8, "t": 24, "b": 38},
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -22,7 +23,7 @@ from pages.parts.texts import in_words
 ECHO_SECONDS, CLICK_SECONDS = 0.4, 1.0
 OWN_DATA_LOST = (
     "Data of your own are lost with a reload, and a link cannot carry them: load them again on the "
-    "Data page. Layers and training are kept."
+    "Data page. Layers and training settings are kept, weights are not."
 )
 
 
@@ -70,12 +71,31 @@ class Session:
     clicks: dict[str, float] = field(default_factory=dict)
 
 
+_held: ContextVar[Session | None] = ContextVar("held", default=None)
+
+
 def session() -> Session:
     """The visitor's session; the first time, made from the address bar or else the default."""
+    if held := _held.get():
+        return held
     if "session" not in st.session_state:
         st.session_state["session"] = _start(st.query_params.get(links.PARAMETER))
     found: Session = st.session_state["session"]
     return found
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """What is done here is done to the end.
+
+    Streamlit may break off a run, for the next one, wherever the session state is read: a change
+    would be made by half, without its entry on the undo list. So the session is read once, here.
+    """
+    token = _held.set(session())
+    try:
+        yield
+    finally:
+        _held.reset(token)
 
 
 def _start(link: str | None) -> Session:

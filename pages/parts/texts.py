@@ -65,6 +65,17 @@ def sentence(error: object) -> str:
     return plain(in_words(error))
 
 
+def probability(value: float) -> str:
+    """Four digits; what is nearly 0 or 1 is not called that, since it is not.
+
+    >>> [probability(value) for value in (0.45583, 1.3e-6, 0.99999999)]
+    ['0.4558', '< 0.0001', '> 0.9999']
+    """
+    if value < 0.0001:
+        return "< 0.0001"
+    return "> 0.9999" if value > 0.9999 else f"{value:.4f}"
+
+
 def shortened(text: str, limit: int) -> str:
     """At most `limit` characters of a text.
 

@@ -274,8 +274,8 @@ def plane_figure(predictor: Predictor, where: figures.Extent, points: NDArray[An
 
     With more than two inputs the first two are shown, the others at their training mean (or 0).
     """
-    classes = predictor.class_names
-    names, dimensions = predictor.input_names, len(predictor.input_names)
+    classes, dimensions = predictor.class_names, len(predictor.input_names)
+    names = tuple(map(feature_title, predictor.input_names))
     axis, second = (
         np.linspace(low, high, RESOLUTION, dtype=np.float32) for low, high in (where[:2], where[2:])
     )

@@ -74,6 +74,20 @@ def test_spirals_are_solved_and_pause_holds_the_epoch(playground):
     assert int(playground.status("epoch")) == epoch
 
 
+def test_training_rests_while_its_visitor_looks_elsewhere(playground):
+    playground.open()
+    link = playground.page.get_by_role("link")
+    for name, heading in (("Data", "Choose"), ("Evaluate", "Confusion matrix"),
+                          ("Predict", "Points"), ("Gradients", "Checked")):  # fmt: skip
+        playground.press("train")
+        playground.wait_for("d.state == 'training'")
+        link.filter(has_text=name).click()
+        playground.page.get_by_text(heading).first.wait_for()
+        link.filter(has_text="Train").click()
+        playground.wait_for("d.state == 'paused'")
+        playground.settle()
+
+
 def test_xor_is_solved(playground):
     playground.open()
     playground.choose("dataset", "XOR")

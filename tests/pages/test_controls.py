@@ -130,7 +130,29 @@ def test_data_of_ones_own_have_their_own_number_of_samples_and_no_noise():
     assert (samples.label, samples.value, samples.disabled) == ("Samples", 38, True)
     keys = {field.key for kind in ("number_input", "slider") for field in app.sidebar.get(kind)}
     assert not keys & {"samples", "noise"}
+    assert app.number_input(key="data_seed").help.startswith(controls.SPLIT_SEED_HELP)
+    assert "x₁ is x1, x₂ is x2" in app.sidebar.get("pills")[0].help
     app.selectbox(key="dataset").set_value("moons").run()
     assert not app.exception
     assert app.number_input(key="samples").value == 500
+    assert app.number_input(key="data_seed").help.startswith(controls.SEED_HELP)
     assert "noise" in {slider.key for slider in app.sidebar.slider}
+
+
+def test_a_change_does_not_read_the_session_state_on_its_way():
+    """Every reading is a place where Streamlit may break off, with the change made by half."""
+
+    def page() -> None:
+        import streamlit as st
+
+        from pages.parts import controls, state
+        from pages.parts.session import session, undisturbed
+
+        found = session()
+        with undisturbed():
+            del st.session_state["session"]
+            controls.attempt(state.change, learning_rate=0.5)
+            assert session() is found and len(found.done) == 1
+        assert session() is not found
+
+    assert not AppTest.from_function(page, default_timeout=30).run().exception

@@ -349,6 +349,7 @@ BAD_FILES = {
     "a row too short": ("a,b,k\n1,2,x\n1,2\n", "Line 3, column 3: this row has 2 values"),
     "an open quote": ('a,b,k\n1,"2,x\n3,4,y\n', "Line 2, column 2: a quote is opened here"),
     "one column": ("a\n1\n2\n", "one column only"),
+    "too large numbers": ("a,b,k\n1e31,2,x\n-2e31,3,y\n3e31,4,x\n", "'a' goes as far as 3e+31"),
     "Markdown": ("a,b,k\n1,:red[2],x\n2,3,y\n3,4,x\n5,6,x\n", "':red[2]' is not a number"),
 }  # fmt: skip
 

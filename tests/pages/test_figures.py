@@ -406,5 +406,5 @@ def test_a_key_says_which_colour_and_shape_is_which_class():
         figure = figures.decision_boundary(rising(), SQUARE, class_names=names[:count])
         text = figure["layout"]["annotations"][0]["text"]
         assert text.startswith(f'class <span style="color:{palette.CLASSES[0]}">●</span> low')
-        assert f'<span style="color:{palette.CLASSES[1]}">■</span> &lt;b&gt;high' in text
+        assert f'<span style="color:{palette.CLASSES[1]}">■</span> &lt;b&gt;hi' in text
         assert ("and 3 more" in text) == (count == 9)

@@ -139,6 +139,12 @@ def test_classes_over_one_input_are_steps_as_on_the_train_page(loss, classes):
     assert [data.class_names[int(y)] for y in figure["data"][-1]["y"]] == list(named)
 
 
+def test_what_the_network_says_is_told_before_what_it_was_asked():
+    app = opened(recommended("blobs").replace(samples=60))
+    columns = [*(f"P({k})" for k in range(4)), "x1", "x2"]
+    assert list(table(app)) == ["class", *columns]
+
+
 def test_the_curve_of_one_input_is_shown_whole():
     predictor = trained("sine").predictor
     where = views.predictor_extent(predictor)
@@ -150,7 +156,7 @@ def test_the_curve_of_one_input_is_shown_whole():
 
 def test_one_input_and_more_than_two_have_a_picture_too():
     one = opened(recommended("sine").replace(samples=60))
-    assert list(table(one)) == ["x1", "prediction"]
+    assert list(table(one)) == ["prediction", "x1"]
     rng = np.random.default_rng(0)
     data = Dataset(rng.normal(5, 2, (40, 3)), rng.integers(0, 2, 40), "classification")
     config = ExperimentConfig(

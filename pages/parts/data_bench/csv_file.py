@@ -12,7 +12,7 @@ import streamlit as st
 from nnkit.datasets import TASKS, CsvTable, Dataset, read_table
 from nnkit.datasets.csv import MAX_COLUMNS, MAX_ROWS
 from nnkit.errors import NnkitError
-from pages.parts.data_bench.shared import table_height, use_button
+from pages.parts.data_bench.shared import in_range, table_height, use_button
 from pages.parts.texts import plain, sentence, shortened
 
 MEGABYTES = 5
@@ -163,7 +163,7 @@ def _choose_columns(name: str, table: CsvTable) -> None:
     )  # fmt: skip
     draft = None
     try:
-        draft = table.to_dataset(inputs, target, task)
+        draft = in_range(table.to_dataset(inputs, target, task))
     except NnkitError as error:
         _refuse(str(error))
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):

@@ -50,7 +50,9 @@ def show() -> None:
         st.caption(f":material/info: {plain(note)}")
     if now.config.dataset == CUSTOM:
         columns = _columns(data)
+        short = st.column_config.NumberColumn(format="%.6g")  # however small the numbers are
         st.dataframe(columns, height=table_height(len(columns["Column"]), 4), hide_index=True,
+                     column_config=dict.fromkeys(("Lowest", "Mean", "Highest"), short),
                      alt="The columns of the data")  # fmt: skip
     else:
         settings(DATASETS[now.config.dataset])

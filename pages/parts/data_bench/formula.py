@@ -11,8 +11,7 @@ from nnkit.errors import ExpressionError, NnkitError
 from nnkit.expressions import FUNCTIONS, parse, point_at
 from nnkit.settings import LIMITS
 from pages.parts.data_bench.figure import data_figure
-from pages.parts.data_bench.settings import SEED_HELP
-from pages.parts.data_bench.shared import use_button
+from pages.parts.data_bench.shared import in_range, use_button
 from pages.parts.live_plot import live_plot
 from pages.parts.texts import plain, sentence
 
@@ -78,7 +77,7 @@ def _settings(comparison: bool | None) -> dict[str, Any]:
         "samples": st.number_input("Samples", 4, int(limits.high), 500, 100, key="formula_samples",
                                    width=120, help="Points drawn at random.", **kept),
         "seed": st.number_input("Seed", 0, 2**31 - 1, 0, key="formula_seed", width=120,
-                                help=SEED_HELP, **kept),
+                                help="Another seed draws other points and other noise.", **kept),
         "noise": st.slider("Noise", 0.0, 1.0, 0.0, 0.05, key="formula_noise", width=150,
                            help="Shifts the points of classes, or errs in the numbers.", **kept),
     }  # fmt: skip
@@ -98,7 +97,7 @@ def _settings(comparison: bool | None) -> dict[str, Any]:
 def _draft(text: str, settings: dict[str, Any]) -> Dataset | None:
     """The data of the formula; where it has none, the reason is shown."""
     try:
-        return from_formula(text, **settings)
+        return in_range(from_formula(text, **settings))
     except ExpressionError as error:
         st.error(sentence(error), icon=":material/error:")
         st.code(point_at(text, error.position), language=None)

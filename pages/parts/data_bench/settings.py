@@ -11,14 +11,13 @@ from nnkit.datasets import DatasetInfo
 from nnkit.settings import LIMITS
 from pages.parts import controls, state
 
-SEED_HELP = "Another seed draws other points from the same shape."
 HELP = {
     "samples": "More samples show the shape better and slow each epoch.",
     "noise": "Noise blurs the shape. ",
     "imbalance": "Makes the last class rarer: accuracy flatters then.",
     "label_noise": "Gives this share of the points a wrong class.",
     "outliers": "Throws this share of the points anywhere.",
-    "data_seed": SEED_HELP,
+    "data_seed": controls.SEED_HELP,
 }
 
 

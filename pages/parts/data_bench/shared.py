@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
 from nnkit.datasets import Dataset
+from nnkit.errors import DataError
 from pages.parts import controls, state
 from pages.parts.texts import shortened
+
+#: Sums of squares of numbers this large are still far from the end of float32, 3e38.
+LARGEST = 1e15
+
+
+def in_range(draft: Dataset) -> Dataset:
+    """The draft, if its numbers are small enough to be learned from.
+
+    Raises:
+        DataError: a column holds larger ones.
+    """
+    columns = dict(zip(draft.input_names, draft.inputs.T, strict=True))
+    if not draft.classes:
+        columns[draft.target_name] = draft.targets
+    for name, values in columns.items():
+        found = float(np.abs(values).max())
+        if found > LARGEST:
+            raise DataError(
+                f"{name!r} goes as far as {found:.2g}, more than the {LARGEST:g} that can be "
+                "learned from: give it in a larger unit"
+            )
+    return draft
 
 
 def table_height(rows: int, most: int) -> int:
