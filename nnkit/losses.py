@@ -146,20 +146,12 @@ class Huber(Loss):
 
     def __init__(self, reduction: str = "mean", *, delta: float = 1.0) -> None:
         super().__init__(reduction)
+        number("delta", delta, 0, ends="(]")
         self.delta = delta
 
     @property
-    def delta(self) -> float:
-        """Where quadratic turns into linear."""
-        return self._function.delta
-
-    @delta.setter
-    def delta(self, value: float) -> None:
-        self._function = F.HuberError(number("delta", value, 0, ends="(]"))
-
-    @property
     def function(self) -> Function:
-        return self._function
+        return F.HuberError(self.delta)
 
     def _describe(self) -> str:
         return ", ".join(filter(None, (super()._describe(), f"delta={self.delta:g}")))

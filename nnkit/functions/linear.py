@@ -57,7 +57,7 @@ class Linear(Function):
 
     def __init__(self) -> None:
         self._joined: tuple[Any, Any, Any, Any] = (None, None, None, None)
-        self._kept: tuple[Any, int] = (None, 0)
+        self._kept: tuple[Any, tuple[int, ...]] = (None, ())
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(Linear())  # a copy of a view is no view
@@ -66,18 +66,18 @@ class Linear(Function):
         known_weight, known_bias, both, across = self._joined
         if known_weight is not weight or known_bias is not bias:
             both, across = self._join(k, weight, bias)
-        tall, examples = self._kept
+        tall, shape = self._kept
         # Known to nobody else, it is needed by no graph.
-        if getrefcount(tall) == UNSHARED and examples == len(x) and not k.recording:
+        if getrefcount(tall) == UNSHARED and shape == x.shape and not k.recording:
             tall[:-1] = x.T
         else:
             tall = k.with_ones(x)
-            self._kept = (None, 0) if k.recording or tall.size > KEPT else (tall, len(x))
+            self._kept = (None, ()) if k.recording or tall.size > KEPT else (tall, x.shape)
         return k.dot(both, tall).T, (tall, across)
 
     def _join(self, k: Kernels, weight: Array, bias: Array) -> tuple[Array, Array]:
         """W and b side by side, (out, in + 1): a view where they are neighbours; and Wᵀ."""
-        self._kept = (None, 0)  # perhaps of another dtype
+        self._kept = (None, ())  # perhaps of another dtype
         across = weight.T
         view = over_both(across, bias)
         if view is None:

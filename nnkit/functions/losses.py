@@ -30,7 +30,7 @@ class Reduced(Function):
 
     def __init__(self, losses: Function, reduction: str = "mean") -> None:
         self.losses, self.reduction = losses, reduction
-        self._known: tuple[int, Any, Array | None, Array] | None = None
+        self._known: tuple[int, Any, Array | None, Array] = (-1, None, None, ONE)
 
     @property
     def name(self) -> str:
@@ -45,28 +45,28 @@ class Reduced(Function):
     def passes_gradient_on(self) -> bool:  # type: ignore[override]
         return self.losses.passes_gradient_on
 
-    def _constants(self, losses: Array) -> tuple[Array | None, Array]:
-        """Ones to add up these losses with, if they are few, and the share of each."""
-        n, dtype = losses.size, losses.dtype
-        known = self._known
-        if known is None or known[0] != n or known[1] is not dtype:
-            if self.reduction == "mean" and not n:
-                raise ValueError("there is no mean of no examples")
-            floating = dtype.kind == "f"
-            ones = np.ones(n, dtype) if n <= FEW and floating else None
-            share = np.array(1 / n if self.reduction == "mean" else 1, dtype if floating else "f4")
-            known = self._known = n, dtype, ones, share
-        return known[2], known[3]
-
     def forward(self, k: Kernels, p: Array, t: Array) -> tuple[Array, Any]:
         losses, saved = self.losses.forward(k, p, t)
-        ones, share = self._constants(losses)
-        mean = self.reduction == "mean"
-        if ones is None:
-            total = k.mean(losses) if mean else k.sum(losses)
-        else:
-            total = (k.average if mean else k.dot)(k.ravel(losses), k.constant(ones))
+        size, dtype, ones, share = self._known
+        if size != losses.size or dtype is not losses.dtype:
+            ones, share = self._constants(losses)
+        if self.reduction != "mean":
+            total = k.sum(losses) if ones is None else k.dot(k.ravel(losses), k.constant(ones))
+            return total, (k, saved, ONE)
+        total = k.mean(losses) if ones is None else k.average(k.ravel(losses), k.constant(ones))
         return total, (k, saved, k.constant(share))
+
+    def _constants(self, losses: Array) -> tuple[Array | None, Array]:
+        """Ones to add up these losses with, if they are few, and the share of each in the mean."""
+        size, dtype = losses.size, losses.dtype
+        if not size and self.reduction == "mean":
+            raise ValueError("there is no mean of no examples")
+        floating = dtype.kind == "f"
+        ones = np.ones(size, dtype) if size <= FEW and floating else None
+        share = np.array(1 / max(size, 1), dtype if floating else np.float32)
+        if size:
+            self._known = size, dtype, ones, share
+        return ones, share
 
     def of_each(self, losses: Array) -> Array:
         """What `forward` makes of each of these losses, along the first axis, to the same bits."""

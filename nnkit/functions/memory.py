@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sys import getrefcount, gettrace, settrace
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 
-def _count_unshared() -> int:
-    class Owner:
-        array = np.empty(0)
+class _Owner:
+    array = np.empty(0)
 
-    array = Owner.array
+
+def _count_unshared() -> int:
+    array = _Owner.array
     return getrefcount(array)
 
 
-_tracer = gettrace()
-settrace(None)  # it may look at local variables, and thereby refer to them as well
 #: What `getrefcount` says of an array that one attribute and the variable it is asked of refer to.
-UNSHARED = _count_unshared()
-settrace(_tracer)
+#: A tracer that looks at local variables refers to them as well, but not to what is none.
+UNSHARED = min(_count_unshared(), getrefcount(_Owner.array) + 1)
 
 
 def address(x: Array) -> int:

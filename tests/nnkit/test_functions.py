@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import nnkit as nn
 from nnkit import functions as F
 from nnkit.errors import ShapeError
-from nnkit.functions.base import NUMPY_KERNELS, SCALAR_KERNELS
+from nnkit.functions.base import NUMPY_KERNELS, ONE, SCALAR_KERNELS
 from nnkit.tensor import Tensor, apply, no_grad
 from tests.nnkit.numeric import LAYOUTS, arrays_in, central_differences, laid_out
 from tests.nnkit.operations import TABLE, Problem, Row, all_functions
@@ -163,7 +163,11 @@ def test_the_graph_is_released_by_backward(row, data, seed):
     middle = [Tensor._of(t._data * 1, t.requires_grad) for t in tensors]
     function = problem.make()
     output = apply(function, *middle)
-    kept = [output._data, *arrays_in([getattr(function, n, None) for n in ("_kept", "_known")])]
+    kept = [
+        output._data,
+        *arrays_in([getattr(function, n, None) for n in ("_kept", "_known")]),
+        ONE,
+    ]
     saved = [
         a
         for a in arrays_in(output._record[2])

@@ -12,7 +12,7 @@ import nnkit as nn
 from nnkit import functions as F
 from nnkit.errors import ConfigError, ShapeError
 from nnkit.losses import LOSSES
-from nnkit.tensor import Parameter, Tensor
+from nnkit.tensor import Parameter, Tensor, apply
 from tests.nnkit.numeric import central_differences
 from tests.reference import cases
 
@@ -323,9 +323,14 @@ class TestReduction:
         huber.reduction = "sum"
         assert huber([3.0, 0.0], [0.0, 0.0]).item() == 4.0
         assert huber([3.0], [0.0]).item() == 4.0
-        with pytest.raises(ConfigError, match="delta"):
-            huber.delta = -1.0
-        assert huber.delta == 2.0
+
+    def test_that_changes_changes_the_gradient_too(self):
+        mean = F.Reduced(F.SquaredError())
+        p, target = Tensor([1.0, 2.0], requires_grad=True), Tensor([0.0, 0.0])
+        for reduction, expected in (("mean", [1.0, 2.0]), ("sum", [2.0, 4.0])):
+            mean.reduction, p.grad = reduction, None
+            apply(mean, p, target).backward()
+            np.testing.assert_array_equal(p.grad, expected)
 
     def test_of_truth_values_counts_them(self):
         wrong = ([1.0, 2.0, 3.0, 4.0], [1.0, 0.0, 0.0, 0.0])

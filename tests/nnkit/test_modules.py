@@ -14,7 +14,7 @@ import pytest
 import nnkit as nn
 from nnkit.errors import ConfigError, GraphError, ShapeError
 from nnkit.modules.activations import ACTIVATIONS, FunctionActivation
-from nnkit.tensor import Parameter, Tensor, no_grad
+from nnkit.tensor import Parameter, Tensor, apply, no_grad
 from tests.nnkit.numeric import central_differences
 from tests.reference import cases
 
@@ -405,22 +405,30 @@ class TestMemoryOfLinear:
         expected = x @ layer.weight.data.T + layer.bias.data
         np.testing.assert_allclose(exact.data, expected, rtol=1e-14)
 
+    def test_takes_no_inputs_of_another_width(self):
+        layer, xs = self.example()
+        function, weight, bias = layer._function, layer.weight, layer.bias
+        with no_grad():
+            layer(xs[0])
+            with pytest.raises(ShapeError):
+                apply(function, Tensor(xs[0][:, :1]), weight, bias)
+
     def test_is_given_back_where_it_is_large(self):
         layer, xs = self.example(rows=20_000)
         layer(xs[0])
         assert self.kept(layer) is None
 
-    def test_is_not_taken_for_free_where_a_tracer_watches_the_import(self):
-        """One that reads local variables refers to them too."""
+    @pytest.mark.parametrize("watch", ["settrace", "setprofile"])
+    def test_is_not_taken_for_free_where_the_import_was_watched(self, watch):
+        """Who reads local variables refers to them too."""
         program = """
 import sys
 def trace(frame, event, argument):
     frame.f_locals
     return trace
-sys.settrace(trace)
+sys.WATCH(trace)
 import nnkit as nn
-assert sys.gettrace() is trace
-sys.settrace(None)
+sys.WATCH(None)
 import numpy as np
 layer = nn.Linear(2, 1)
 first = layer(np.ones((3, 2), np.float32)).sum()
@@ -428,6 +436,7 @@ layer(np.full((3, 2), 5, np.float32))
 first.backward()
 print(layer.weight.grad.tolist())
 """
+        program = program.replace("WATCH", watch)
         run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
         assert run.stdout == "[[3.0, 3.0]]\n", run.stderr
 
