@@ -87,11 +87,12 @@ class Linear(Function):
 
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         tall, across = saved
-        dx = k.dot(across, grad.T).T if needs[0] else None
-        if not (needs[1] or needs[2]):
+        for_x, for_weight, for_bias = needs
+        dx = k.dot(across, grad.T).T if for_x else None
+        if not (for_weight or for_bias):
             return dx, None, None
         both = k.dot(tall, grad)
-        return dx, both[:-1].T if needs[1] else None, both[-1] if needs[2] else None
+        return dx, both[:-1].T if for_weight else None, both[-1] if for_bias else None
 
 
 class LinearWithoutBias(Function):

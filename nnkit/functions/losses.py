@@ -30,7 +30,7 @@ class Reduced(Function):
 
     def __init__(self, losses: Function, reduction: str = "mean") -> None:
         self.losses, self.reduction = losses, reduction
-        self._known: tuple[int, Any, Array | None, Array] = (-1, None, None, ONE)
+        self._known: tuple[int, Any, Any, Array] = (-1, None, None, ONE)
 
     @property
     def name(self) -> str:
@@ -50,13 +50,16 @@ class Reduced(Function):
         size, dtype, ones, share = self._known
         if size != losses.size or dtype is not losses.dtype:
             ones, share = self._constants(losses)
+        if k.recording:  # asked sooner than told
+            k.constant(ones)
+            k.constant(share)
         if self.reduction != "mean":
-            total = k.sum(losses) if ones is None else k.dot(k.ravel(losses), k.constant(ones))
+            total = k.sum(losses) if ones is None else k.dot(k.ravel(losses), ones)
             return total, (k, saved, ONE)
-        total = k.mean(losses) if ones is None else k.average(k.ravel(losses), k.constant(ones))
-        return total, (k, saved, k.constant(share))
+        total = k.mean(losses) if ones is None else k.average(k.ravel(losses), ones)
+        return total, (k, saved, share)
 
-    def _constants(self, losses: Array) -> tuple[Array | None, Array]:
+    def _constants(self, losses: Array) -> tuple[Any, Array]:
         """Ones to add up these losses with, if they are few, and the share of each in the mean."""
         size, dtype = losses.size, losses.dtype
         if not size and self.reduction == "mean":

@@ -161,10 +161,11 @@ class Adam(Optimizer):
         self, k: Kernels, p: Array, gradient: Array, memory: Array, numbers: Numbers
     ) -> None:
         k.square(gradient[0], out=gradient[1])
-        size = p.size
-        if size not in self._decay:  # in full size: twice as fast as broadcasting two numbers
-            self._decay[size] = np.repeat(np.array(self.betas, p.dtype), size).reshape(2, size)
-        k.multiply(memory, k.constant(self._decay[size]), out=memory)
+        decay = self._decay.get(p.size)
+        if decay is None:  # in full size: twice as fast as broadcasting two numbers
+            decay = np.repeat(np.array(self.betas, p.dtype), p.size).reshape(2, p.size)
+            self._decay[p.size] = decay
+        k.multiply(memory, k.constant(decay), out=memory)
         k.add(memory, gradient, out=memory)
         change = k.sqrt(memory[1])
         change = k.add(change, numbers["eps"], out=change)
