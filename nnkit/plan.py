@@ -167,7 +167,7 @@ class Plan:
         together = max(1, CACHED // outputs[0].size)
         for start in range(0, count, together):
             part = slice(start, start + together)
-            losses, _ = self.loss.function.forward(
+            losses, _ = reduced.losses.forward(
                 NUMPY_KERNELS, outputs[part], targets if slots < count else targets[part]
             )
             totals[part] = reduced.of_each(losses)

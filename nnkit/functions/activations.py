@@ -73,12 +73,6 @@ class Sigmoid(Function):
         return (k.multiply(grad, slope, out=slope),)
 
 
-def limited(k: Kernels, x: Array, size: float) -> Array:
-    """x within ±size, so that its powers are finite."""
-    near = k.minimum(x, size)
-    return k.maximum(near, -size, out=near)
-
-
 class SiLU(Function):
     rule = "dx = σ(x)·(1 + x·(1 - σ(x)))·dy"
 
@@ -131,6 +125,12 @@ class Softplus(Function):
     def backward(self, k: Kernels, grad: Array, saved: Any, needs: Sequence[int]) -> Gradients:
         slope = logistic(k, saved)
         return (k.multiply(grad, slope, out=slope),)
+
+
+def limited(k: Kernels, x: Array, size: float) -> Array:
+    """x within ±size, so that its powers are finite."""
+    near = k.minimum(x, size)
+    return k.maximum(near, -size, out=near)
 
 
 class GELUTanh(Function):

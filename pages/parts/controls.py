@@ -30,6 +30,7 @@ from pages.parts.texts import in_words, plain, shortened, title
 #: Signs beside a title, for when a field acts. As text: screen readers would spell an icon's name.
 LIVE, REBUILDS = "↯", "↻"
 
+SAMPLES_HELP = "More samples show the shape better and slow each epoch."
 SEED_HELP = "Another seed draws other points from the same shape."
 SPLIT_SEED_HELP = "Another seed takes other samples of your data to train on, the rest to test."
 
@@ -174,11 +175,10 @@ def data_group() -> None:
         if own:
             _own_samples(len(now.data))
         else:
-            _number("samples", "More samples show the shape better and slow each epoch.", step=100)
-            _slider("noise", _noise_help())
+            _number("samples", SAMPLES_HELP, step=100)
+            _slider("noise", noise_help())
     with right:
-        seed_help = SPLIT_SEED_HELP if own else SEED_HELP
-        _number("data_seed", seed_help, step=1)
+        _number("data_seed", SPLIT_SEED_HELP if own else SEED_HELP, step=1)
         _slider("train_fraction", "The share of the samples to learn from; the rest only tests.")
     available = feature_names(now.data.inputs.shape[1])
     help = "What the network is given; a fitting feature can replace whole layers."
@@ -244,7 +244,8 @@ def _dataset_title(name: str) -> str:
     return DATASETS[name].title if name in DATASETS else name
 
 
-def _noise_help() -> str:
+def noise_help() -> str:
+    """What noise does to the current data set."""
     info = DATASETS.get(state.experiment().config.dataset)
     return "Noise blurs the shape. " + (info.noise_help if info else "")
 

@@ -12,8 +12,7 @@ from nnkit.settings import LIMITS
 from pages.parts import controls, state
 
 HELP = {
-    "samples": "More samples show the shape better and slow each epoch.",
-    "noise": "Noise blurs the shape. ",
+    "samples": controls.SAMPLES_HELP,
     "imbalance": "Makes the last class rarer: accuracy flatters then.",
     "label_noise": "Gives this share of the points a wrong class.",
     "outliers": "Throws this share of the points anywhere.",
@@ -41,7 +40,7 @@ def settings(info: DatasetInfo) -> None:
                     partial(state.use_dataset_setting, name),
                 ),
             )
-        _slider("Noise", "noise", HELP["noise"] + info.noise_help)
+        _slider("Noise", "noise", controls.noise_help())
         if info.task == "classification":
             _slider("Imbalance", "imbalance", HELP["imbalance"])
             _slider("Label noise", "label_noise", HELP["label_noise"])
